@@ -1,0 +1,221 @@
+"""Alignments: their meaning, their algebra, their forms in EMAN2 and RELION files, and how to undo them.
+
+An alignment says where a particle lies: the point u = (x, y) of the reference, relative to the image centre, is the point
+``p = R(angle) M u + s`` of the particle, with ``R = [[cos, -sin], [sin, cos]]`` and ``M = diag(-1, 1)`` if mirrored.
+"""
+
+import numba as nb
+import numpy as np
+
+ALIGNMENT = np.dtype(
+    [("ref", "i4"), ("score", "f4"), ("angle", "f4"), ("mirror", "?"), ("sx", "f4"), ("sy", "f4")]
+)
+
+
+def alignment(angle=0, mirror=False, sx=0, sy=0, ref=0, score=0) -> np.ndarray:
+    """Build alignments from arrays or numbers that broadcast.
+
+    Parameters
+    ----------
+    angle : float
+        Degrees, any range; stored in [0, 360).
+    mirror : bool
+    sx, sy : float
+        Shift of the particle's centre, working pixels.
+    ref : int
+        Reference number.
+    score : float
+        Log-likelihood gain; larger is better.
+
+    Returns
+    -------
+    array of dtype `ALIGNMENT`
+    """
+    values = np.broadcast_arrays(ref, score, _wrap(angle), mirror, sx, sy)
+    out = np.empty(values[0].shape, ALIGNMENT)
+    for name, value in zip(ALIGNMENT.names, values, strict=True):
+        out[name] = value
+    return out
+
+
+def compose(first: np.ndarray, angle=0, mirror=False, sx=0, sy=0) -> np.ndarray:
+    """An alignment followed by a second one, which acts on the reference frame.
+
+    Parameters
+    ----------
+    first : ALIGNMENT array
+        ``p = R1 M1 u + s1``; its ref and score are kept.
+    angle, mirror, sx, sy : arrays or numbers that broadcast with `first`
+        ``u = R2 M2 u2 + s2``, so that the result maps u2 to p.
+
+    Returns
+    -------
+    ALIGNMENT array
+    """
+    mirror = np.asarray(mirror, bool)
+    dx, dy = _rotate(first["angle"], np.where(first["mirror"], -1, 1) * np.asarray(sx, float), sy)
+    return alignment(
+        first["angle"] + np.where(first["mirror"], -1.0, 1.0) * angle,
+        first["mirror"] ^ mirror,
+        first["sx"] + dx,
+        first["sy"] + dy,
+        first["ref"],
+        first["score"],
+    )
+
+
+def inverse(first: np.ndarray) -> np.ndarray:
+    """The alignment that maps particle points to reference points; ref and score are kept."""
+    x, y = _rotate(-_double(first["angle"]), first["sx"], first["sy"])
+    sign = np.where(first["mirror"], -1.0, 1.0)
+    return alignment(-sign * first["angle"], first["mirror"], -sign * x, -y, first["ref"], first["score"])
+
+
+def rescale(first: np.ndarray, factor: float) -> np.ndarray:
+    """The same alignment for images whose pixels are `factor` times smaller: shifts times `factor`."""
+    out = first.copy()
+    out["sx"] *= factor
+    out["sy"] *= factor
+    return out
+
+
+def to_eman2(first: np.ndarray, scale: float = 1.0) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """EMAN2's form: rotate by alpha, shift, then mirror; it brings the particle onto the reference.
+
+    ``x' = cos x + sin y + tx, y' = -sin x + cos y + ty``, and then ``x' -> -x'`` if mirrored.
+
+    Parameters
+    ----------
+    first : ALIGNMENT array
+    scale : float
+        Working pixel size over input pixel size.
+
+    Returns
+    -------
+    alpha (degrees), tx, ty (input pixels), mirror : arrays
+    """
+    x, y = _rotate(-_double(first["angle"]), first["sx"], first["sy"])
+    return _double(first["angle"]), -x * scale, -y * scale, first["mirror"].copy()
+
+
+def from_eman2(alpha, tx, ty, mirror, scale: float = 1.0) -> np.ndarray:
+    """Inverse of `to_eman2`."""
+    x, y = _rotate(alpha, tx, ty)
+    return alignment(alpha, np.asarray(mirror) != 0, -x / scale, -y / scale)
+
+
+def to_relion(first: np.ndarray, apix: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """RELION's form: shift by the origin, then rotate by psi.
+
+    A program that shifts and rotates, and knows of no flip (``relion_stack_create --apply_transformation``), brings an
+    unmirrored particle onto the class average, and a mirrored one onto the mirror image of the average, ``x -> -x`` about
+    the centre pixel. Flip says that this last step is still to be done.
+
+    Parameters
+    ----------
+    first : ALIGNMENT array
+    apix : float
+        Working pixel size, Angstrom.
+
+    Returns
+    -------
+    psi (degrees, in (-180, 180]), origin x, origin y (Angstrom), flip : arrays
+    """
+    psi = 180 - _wrap(180 + _double(first["angle"]))
+    return psi, -_double(first["sx"]) * apix, -_double(first["sy"]) * apix, first["mirror"].copy()
+
+
+def from_relion(psi, origin_x, origin_y, flip, apix: float) -> np.ndarray:
+    """Inverse of `to_relion`."""
+    return alignment(
+        -np.asarray(psi, float), np.asarray(flip) != 0, -_double(origin_x) / apix, -_double(origin_y) / apix
+    )
+
+
+def undo(images: np.ndarray, alignments: np.ndarray, out_box: int | None = None) -> np.ndarray:
+    """Bring particles onto their references: mirror, rotation and shift undone in one interpolation.
+
+    ``out[u] = image[R M u + s]``, cubic convolution with a = -1/2 (Keys 1981, doi:10.1109/TASSP.1981.1163711); pixels
+    outside the image count as 0.
+
+    Parameters
+    ----------
+    images : float array (n, L, L)
+    alignments : ALIGNMENT array (n,)
+        Shifts in pixels of `images` (see `rescale`).
+    out_box : int, optional
+        Box of the result, L by default; centre goes to centre.
+
+    Returns
+    -------
+    float32 array (n, out_box, out_box)
+    """
+    images = np.ascontiguousarray(images, np.float32)
+    out_box = images.shape[-1] if out_box is None else out_box
+    if len(images) != len(alignments):
+        raise ValueError(f"{len(images)} images, but {len(alignments)} alignments")
+    radians = np.deg2rad(_double(alignments["angle"]))
+    out = np.empty((len(images), out_box, out_box), np.float32)
+    _undo(
+        images,
+        np.cos(radians).astype(np.float32),
+        np.sin(radians).astype(np.float32),
+        np.where(alignments["mirror"], -1, 1).astype(np.float32),
+        np.ascontiguousarray(alignments["sx"]),
+        np.ascontiguousarray(alignments["sy"]),
+        out,
+    )
+    return out
+
+
+@nb.njit(nogil=True, cache=True, fastmath=True)
+def _undo(images, cos, sin, sign, sx, sy, out):
+    n, box, _ = images.shape
+    centre, half, pad = box // 2, out.shape[1] // 2, 3
+    padded = np.zeros((box + 2 * pad, box + 2 * pad), np.float32)
+    low, high = np.float32(-2), np.float32(box + 1)
+    for i in range(n):
+        padded[pad : pad + box, pad : pad + box] = images[i]
+        for row in range(out.shape[1]):
+            x0 = -sin[i] * np.float32(row - half) + np.float32(centre) + sx[i]
+            y0 = cos[i] * np.float32(row - half) + np.float32(centre) + sy[i]
+            for column in range(out.shape[2]):
+                u = sign[i] * np.float32(column - half)
+                x, y = x0 + cos[i] * u, y0 + sin[i] * u
+                if not (low < x < high and low < y < high):
+                    out[i, row, column] = 0
+                    continue
+                ix, iy = np.int64(x + np.float32(pad)), np.int64(y + np.float32(pad))
+                wx0, wx1, wx2, wx3 = _cubic(x + np.float32(pad) - np.float32(ix))
+                wy = _cubic(y + np.float32(pad) - np.float32(iy))
+                total = np.float32(0)
+                for j in range(4):
+                    line = padded[iy - 1 + j]
+                    across = wx0 * line[ix - 1] + wx1 * line[ix] + wx2 * line[ix + 1] + wx3 * line[ix + 2]
+                    total += wy[j] * across
+                out[i, row, column] = total
+
+
+@nb.njit(nogil=True, inline="always", fastmath=True)
+def _cubic(t):
+    half, one = np.float32(0.5), np.float32(1)
+    w0 = -half * t * (one - t) * (one - t)
+    w3 = -half * t * t * (one - t)
+    w1 = one + t * t * (np.float32(1.5) * t - np.float32(2.5))
+    return w0, w1, one - w0 - w1 - w3, w3
+
+
+def _rotate(angle, x, y) -> tuple[np.ndarray, np.ndarray]:
+    radians = np.deg2rad(_double(angle))
+    cos, sin = np.cos(radians), np.sin(radians)
+    return cos * x - sin * np.asarray(y, float), sin * x + cos * np.asarray(y, float)
+
+
+def _double(values) -> np.ndarray:
+    return np.asarray(values, np.float64)
+
+
+def _wrap(angle) -> np.ndarray:
+    """Degrees in [0, 360), also after rounding to float32."""
+    wrapped = np.mod(_double(angle), 360.0)
+    return np.where(wrapped.astype(np.float32) >= 360, 0.0, wrapped)
