@@ -1,0 +1,385 @@
+"""Simulated particles with known truth: the demo's complex and the benchmark's.
+
+A molecule is a sum of 3D Gaussians. Its projection along any direction is a sum of 2D Gaussians, so images are
+exact: no volume, no interpolation, and shifts are part of the projection.
+
+Conventions: the rotation matrix `A` of (rot, tilt, psi) takes molecule coordinates to the image frame (ZYZ Euler
+angles as in RELION); its third row is the viewing axis. A particle lies at pixel `box // 2 + shift`, so its
+`rlnOriginXAngst` is `-shift * apix`. Protein is bright.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import h5py
+import numpy as np
+import scipy.fft
+from numba import njit
+
+from refine2d.ctf import CtfTable, ctf
+
+try:  # TEMPORARY until stacks lands
+    from refine2d.stacks import mrc, star
+except ImportError:
+    import types
+
+    def _write_mrcs(path, images, apix, n, box):
+        import mrcfile
+
+        with mrcfile.new(path, np.stack(list(images)), overwrite=True) as f:
+            f.set_image_stack()
+            f.voxel_size = apix
+
+    def _write_star(path, blocks):
+        import pandas as pd
+        import starfile
+
+        starfile.write({k: pd.DataFrame(v) for k, v in blocks.items()}, path, overwrite=True)
+
+    mrc, star = types.SimpleNamespace(write_mrcs=_write_mrcs), types.SimpleNamespace(write_star=_write_star)
+
+SUPPORT = 5.0  # standard deviations; a Gaussian is 4e-6 of its peak there
+PADDING = 1.5  # the CTF acts on a larger box, so that what it spreads out of the image does not fold back
+PILOT = 256  # particles whose signal variance sets the scale, whatever the number asked for
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class Molecule:
+    """Gaussians: centres (m, 3) in A, standard deviations sigma (m,) in A, masses (m,)."""
+
+    centres: np.ndarray
+    sigma: np.ndarray
+    mass: np.ndarray
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """Everything that determines a simulated stack, to the bit and one image at a time.
+
+    `snr` is the variance of the CTF-modulated signal over the whole box by the variance of the noise; shifts are
+    uniform in +-`max_shift` px in x and y; `defocus` and `astigmatism` are ranges in A; `views` is 'uniform' or
+    'preferred' (side views, end-on views and a few tilts); `uneven` adds what white noise lacks: colour, a ramp,
+    another grey level and contrast in each image.
+    """
+
+    molecule: str
+    n: int
+    box: int
+    apix: float
+    snr: float
+    seed: int
+    max_shift: float = 4.0
+    defocus: tuple[float, float] = (12000.0, 28000.0)
+    astigmatism: tuple[float, float] = (300.0, 1000.0)
+    voltage: float = 300.0
+    cs: float = 2.7
+    ac: float = 0.1
+    views: str = "uniform"
+    uneven: bool = False
+
+
+DEMO = Simulation("barrel", n=2000, box=72, apix=3.5, snr=0.08, seed=20, views="preferred", uneven=True)
+BENCHMARK = Simulation("ribosome", n=5000, box=64, apix=4.9, snr=0.08, seed=1)
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is known of n particles: rot, tilt, psi (n,) in degrees, shift (n, 2) as x, y in px, CTF parameters."""
+
+    rot: np.ndarray
+    tilt: np.ndarray
+    psi: np.ndarray
+    shift: np.ndarray
+    ctf: CtfTable
+
+    @property
+    def rotations(self) -> np.ndarray:
+        """Rotation matrices (n, 3, 3), molecule to image frame."""
+        return euler_matrices(self.rot, self.tilt, self.psi)
+
+    @property
+    def axes(self) -> np.ndarray:
+        """Viewing axes (n, 3), unit vectors in the molecule's frame."""
+        return self.rotations[:, 2]
+
+
+def euler_matrices(rot: np.ndarray, tilt: np.ndarray, psi: np.ndarray) -> np.ndarray:
+    """Rotation matrices (n, 3, 3) of ZYZ Euler angles in degrees: `Rz(psi) Ry(tilt) Rz(rot)`, RELION's signs."""
+    a, b, g = (np.deg2rad(np.atleast_1d(np.asarray(x, float))) for x in (rot, tilt, psi))
+    return _about_z(g) @ _about_y(b) @ _about_z(a)
+
+
+def _about_z(angle: np.ndarray) -> np.ndarray:
+    c, s, zero, one = np.cos(angle), np.sin(angle), np.zeros_like(angle), np.ones_like(angle)
+    return np.stack([c, s, zero, -s, c, zero, zero, zero, one], -1).reshape(-1, 3, 3)
+
+
+def _about_y(angle: np.ndarray) -> np.ndarray:
+    c, s, zero, one = np.cos(angle), np.sin(angle), np.zeros_like(angle), np.ones_like(angle)
+    return np.stack([c, zero, -s, zero, one, zero, s, zero, c], -1).reshape(-1, 3, 3)
+
+
+@lru_cache
+def molecule(name: str) -> Molecule:
+    """The molecule called 'barrel' (the demo) or 'ribosome' (the benchmark), its centre of mass at the origin."""
+    built = {"barrel": _barrel, "ribosome": _ribosome}[name]()
+    centre = np.average(built.centres, axis=0, weights=built.mass)
+    return Molecule(built.centres - centre, built.sigma, built.mass)
+
+
+def _barrel() -> Molecule:
+    """Four stacked rings of seven subunits around a channel, two of each kind: a proteasome's build (D7)."""
+    rng = np.random.default_rng(7)
+    inner, outer = _subunit(rng) + [42.0, 0, 20.5], _subunit(rng) * [1.1, 1, 0.95] + [39.0, 0, 56.5]
+    lid = rng.normal([19.0, 0, 64.0], [3, 3, 3], (12, 3))
+    half = np.concatenate([inner, outer @ _about_z(np.array([0.08]))[0], lid])
+    half = np.concatenate([half @ turn for turn in _about_z(2 * np.pi * np.arange(7) / 7)])
+    centres = np.concatenate([half, half * [1, -1, -1]])
+    return Molecule(centres, np.full(len(centres), 3.6), np.ones(len(centres)))
+
+
+def _subunit(rng: np.random.Generator) -> np.ndarray:
+    """Centres (m, 3) of a 30 A domain: helices as rods in two layers around a denser core."""
+    rods = []
+    for layer in (-1, 1):
+        for place in (-9, 0, 9):
+            direction = np.array([1, 0.2 * layer, 0.25 * rng.normal()])
+            direction /= np.linalg.norm(direction)
+            middle = np.array([0, place, 10.0 * layer]) + rng.normal(0, 1.5, 3)
+            rods.append(middle + np.linspace(-12, 12, 9)[:, None] * direction)
+    core = rng.normal(0, [8, 7, 5], (36, 3))
+    return np.concatenate([*rods, core])
+
+
+def _ribosome() -> Molecule:
+    """A C1 particle of 250 A: two subunits and a cleft, double helices, small dense domains, two stalks."""
+    rng = np.random.default_rng(70)
+    lobes = [  # centre, semi-axes (A), double helices, globular domains
+        ([0, 0, 28], [104, 92, 74], 105, 24),  # large subunit
+        ([12, -6, -68], [76, 46, 36], 30, 12),  # small subunit's body
+        ([-66, 22, -62], [36, 34, 32], 12, 6),  # its head
+        ([72, 44, 54], [32, 20, 18], 5, 3),  # stalks
+        ([-70, -52, 44], [22, 32, 18], 4, 2),
+    ]
+    helices, domains, axis_points = [], [], np.full((1, 3), 1e3)
+    for centre, semi_axes, n_helices, n_domains in lobes:
+        for _ in range(n_helices):
+            for _ in range(40):  # tries to find a free place
+                axis, length = _direction(rng), rng.uniform(30, 70)
+                middle = centre + 0.9 * _in_ball(rng) * semi_axes
+                points = middle + np.linspace(-length / 2, length / 2, 9)[:, None] * axis
+                inside = np.all((((points - centre) / semi_axes) ** 2).sum(1) < 1.1)
+                if inside and np.linalg.norm(points[:, None] - axis_points, axis=2).min() > 15:
+                    axis_points = np.concatenate([axis_points, points])
+                    helices.append(_double_helix(rng, middle, axis, length))
+                    break
+        for _ in range(n_domains):
+            middle = centre + _in_ball(rng) * semi_axes
+            domains.append(middle + rng.normal(0, rng.uniform(5, 9), (rng.integers(12, 30), 3)))
+    helix, protein = np.concatenate(helices), np.concatenate(domains)
+    return Molecule(
+        np.concatenate([helix, protein]),
+        np.concatenate([np.full(len(helix), 4.2), np.full(len(protein), 4.6)]),
+        np.concatenate([np.full(len(helix), 1.6), np.full(len(protein), 0.9)]),
+    )
+
+
+def _double_helix(rng: np.random.Generator, middle: np.ndarray, axis: np.ndarray, length: float) -> np.ndarray:
+    """Phosphate-like centres of an A-form helix: radius 9 A, pitch 29 A, a centre every 5.6 A on each strand."""
+    side = np.cross(axis, _direction(rng))
+    side /= np.linalg.norm(side)
+    up = np.cross(axis, side)
+    along = np.arange(-length / 2, length / 2, 5.6)
+    turn = 2 * np.pi * along / 29 + rng.uniform(0, 2 * np.pi)
+    strands = [
+        middle + along[:, None] * axis + 9 * (np.cos(t)[:, None] * side + np.sin(t)[:, None] * up)
+        for t in (turn, turn + 2.4)
+    ]
+    return np.concatenate(strands)
+
+
+def _direction(rng: np.random.Generator) -> np.ndarray:
+    vector = rng.normal(size=3)
+    return vector / np.linalg.norm(vector)
+
+
+def _in_ball(rng: np.random.Generator) -> np.ndarray:
+    return _direction(rng) * rng.uniform() ** (1 / 3)
+
+
+def project(
+    mol: Molecule, rotations: np.ndarray, shifts: np.ndarray | None, box: int, apix: float
+) -> np.ndarray:
+    """Noise-free projections without CTF, float32 (n, box, box), mass per A^2.
+
+    Parameters
+    ----------
+    rotations : (n, 3, 3), molecule to image frame.
+    shifts : (n, 2) x, y in pixels, or None for centred projections.
+    """
+    rotations = np.asarray(rotations, float).reshape(-1, 3, 3)
+    xy = np.einsum("nij,mj->nmi", rotations[:, :2], mol.centres) / apix + box // 2
+    if shifts is not None:
+        xy += np.asarray(shifts, float)[:, None]
+    images = np.zeros((len(rotations), box, box), np.float32)
+    _splat(images, xy, mol.sigma / apix, mol.mass / apix**2)
+    return images
+
+
+@njit(nogil=True, cache=True, fastmath=True)
+def _splat(images, xy, sigma, mass):
+    n, box, _ = images.shape
+    row = np.empty(box)
+    for i in range(n):
+        for j in range(xy.shape[1]):
+            reach, scale = SUPPORT * sigma[j], -0.5 / sigma[j] ** 2
+            peak = mass[j] / (2 * np.pi * sigma[j] ** 2)
+            x0, x1 = max(0, int(np.ceil(xy[i, j, 0] - reach))), min(box - 1, int(xy[i, j, 0] + reach))
+            y0, y1 = max(0, int(np.ceil(xy[i, j, 1] - reach))), min(box - 1, int(xy[i, j, 1] + reach))
+            for x in range(x0, x1 + 1):
+                row[x] = peak * np.exp(scale * (x - xy[i, j, 0]) ** 2)
+            for y in range(y0, y1 + 1):
+                column = np.exp(scale * (y - xy[i, j, 1]) ** 2)
+                for x in range(x0, x1 + 1):
+                    images[i, y, x] += column * row[x]
+
+
+def truth(sim: Simulation, n: int | None = None) -> Truth:
+    """The parameters of the first n particles (default: all). Particle i's depend on the seed and i alone."""
+    n = sim.n if n is None else n
+    draws = np.array([np.random.default_rng([sim.seed, 0, i]).uniform(size=10) for i in range(n)]).reshape(n, 10)
+    side, spread, tilt, rot, psi, x, y, defocus, astigmatism, angle = draws.T
+    if sim.views == "uniform":
+        tilt = np.rad2deg(np.arccos(1 - 2 * tilt))
+    else:
+        standing, end_on = 90 + 14 * (spread - 0.5), 12 * np.sqrt(spread)
+        tilt = np.where(side < 0.5, standing, np.where(side < 0.75, end_on, 30 + 30 * tilt))
+        tilt = np.where(x * 1e3 % 1 < 0.5, tilt, 180 - tilt)
+    low, high = sim.defocus
+    mean, half = low + (high - low) * defocus, (np.interp(astigmatism, [0, 1], sim.astigmatism)) / 2
+    constant = np.ones(n)
+    table = CtfTable(
+        mean + half, mean - half, 180 * angle, 0 * constant,
+        sim.voltage * constant, sim.cs * constant, sim.ac * constant,
+    )  # fmt: skip
+    shift = sim.max_shift * (2 * np.stack([x, y], 1) - 1)
+    return Truth(360 * rot, tilt, 360 * psi, shift, table)
+
+
+def signal(sim: Simulation, known: Truth) -> np.ndarray:
+    """CTF-modulated, noise-free images of the particles in `known`, float32 (n, box, box), in units of `project`."""
+    big = 2 * round(sim.box * PADDING / 2)
+    images = project(molecule(sim.molecule), known.rotations, known.shift, big, sim.apix)
+    spectrum = scipy.fft.rfft2(images) * ctf(known.ctf, big, sim.apix)
+    low = big // 2 - sim.box // 2
+    return scipy.fft.irfft2(spectrum, s=(big, big))[:, low : low + sim.box, low : low + sim.box]
+
+
+@lru_cache
+def signal_scale(sim: Simulation) -> float:
+    """The factor that gives the signal a variance of `snr` where the noise has 1."""
+    return float(np.sqrt(sim.snr / signal(sim, truth(sim, PILOT)).var(axis=(1, 2), dtype=float).mean()))
+
+
+def images(sim: Simulation, known: Truth | None = None) -> Iterator[np.ndarray]:
+    """The particle images one by one, float32 (box, box)."""
+    known = truth(sim) if known is None else known
+    scale = signal_scale(sim)
+    for start in range(0, sim.n, BATCH):
+        rows = slice(start, start + BATCH)
+        part = Truth(known.rot[rows], known.tilt[rows], known.psi[rows], known.shift[rows], known.ctf[rows])
+        for i, clean in enumerate(signal(sim, part), start):
+            rng = np.random.default_rng([sim.seed, 1, i])
+            image = scale * clean + _noise(rng, sim)
+            yield (_uneven(rng, image) if sim.uneven else image).astype(np.float32)
+
+
+def _noise(rng: np.random.Generator, sim: Simulation) -> np.ndarray:
+    noise = rng.standard_normal((sim.box, sim.box), dtype=np.float32)
+    if not sim.uneven:
+        return noise
+    colour = _colour(sim.box, sim.apix)
+    return scipy.fft.irfft2(scipy.fft.rfft2(noise) * colour, s=noise.shape)
+
+
+@lru_cache
+def _colour(box: int, apix: float) -> np.ndarray:
+    """Amplitudes (box, box//2+1) of noise with unit variance and three times the power below some 40 A."""
+    ky, kx = np.fft.fftfreq(box, apix)[:, None], np.fft.rfftfreq(box, apix)
+    power = 1 + 2 / (1 + (kx**2 + ky**2) * 40.0**2)
+    full = 1 + 2 / (1 + (np.fft.fftfreq(box, apix) ** 2 + ky**2) * 40.0**2)
+    return np.sqrt(power / full.mean()).astype(np.float32)
+
+
+def _uneven(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
+    """Another contrast and grey level in each image, and a ramp."""
+    gain, level, slope_x, slope_y = rng.normal([0, 0, 0, 0], [0.15, 0.6, 0.5, 0.5])
+    along = np.linspace(-1, 1, len(image), dtype=np.float32)
+    return np.exp(gain) * (image + slope_x * along + slope_y * along[:, None]) + level
+
+
+def write_dataset(sim: Simulation, folder: str | Path) -> None:
+    """Write particles.mrcs, particles.star (RELION 3.1), truth.star and truth.h5 into `folder`."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    known = truth(sim)
+    mrc.write_mrcs(folder / "particles.mrcs", images(sim, known), sim.apix, sim.n, sim.box)
+    star.write_star(folder / "particles.star", star_blocks(sim, known))
+    star.write_star(folder / "truth.star", star_blocks(sim, known, poses=True))
+    write_truth(folder / "truth.h5", sim, known)
+
+
+def star_blocks(sim: Simulation, known: Truth, poses: bool = False) -> dict[str, dict[str, list[str]]]:
+    """Columns of a RELION 3.1 STAR file as strings; with `poses` the Euler angles and origins, too."""
+    optics = {
+        "rlnOpticsGroup": ["1"],
+        "rlnOpticsGroupName": ["opticsGroup1"],
+        "rlnVoltage": [f"{sim.voltage:.6f}"],
+        "rlnSphericalAberration": [f"{sim.cs:.6f}"],
+        "rlnAmplitudeContrast": [f"{sim.ac:.6f}"],
+        "rlnImagePixelSize": [f"{sim.apix:.6f}"],
+        "rlnImageSize": [str(sim.box)],
+        "rlnImageDimensionality": ["2"],
+    }
+    numbers = {
+        "rlnDefocusU": known.ctf.defocus_u,
+        "rlnDefocusV": known.ctf.defocus_v,
+        "rlnDefocusAngle": known.ctf.angle,
+    }
+    if poses:
+        origin = -known.shift * sim.apix
+        numbers |= {
+            "rlnAngleRot": known.rot,
+            "rlnAngleTilt": known.tilt,
+            "rlnAnglePsi": known.psi,
+            "rlnOriginXAngst": origin[:, 0],
+            "rlnOriginYAngst": origin[:, 1],
+        }
+    particles = {"rlnImageName": [f"{i:06d}@particles.mrcs" for i in range(1, sim.n + 1)]}
+    particles |= {name: [f"{value:.6f}" for value in column] for name, column in numbers.items()}
+    particles["rlnOpticsGroup"] = ["1"] * sim.n
+    return {"optics": optics, "particles": particles}
+
+
+def write_truth(path: str | Path, sim: Simulation, known: Truth) -> None:
+    """Write the simulation's recipe and the particles' poses and CTF parameters to an HDF5 file."""
+    with h5py.File(path, "w") as file:
+        file.attrs["simulation"] = json.dumps(asdict(sim))
+        for name in ("rot", "tilt", "psi", "shift"):
+            file[name] = getattr(known, name)
+        for name, column in asdict(known.ctf).items():
+            file[f"ctf/{name}"] = column
+
+
+def read_truth(path: str | Path) -> tuple[Simulation, Truth]:
+    """Read back what `write_truth` wrote."""
+    with h5py.File(path) as file:
+        recipe = json.loads(file.attrs["simulation"])
+        recipe = {k: tuple(v) if isinstance(v, list) else v for k, v in recipe.items()}
+        poses = {name: file[name][:] for name in ("rot", "tilt", "psi", "shift")}
+        table = CtfTable(**{name: column[:] for name, column in file["ctf"].items()})
+    return Simulation(**recipe), Truth(**poses, ctf=table)
