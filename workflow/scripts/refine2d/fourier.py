@@ -41,14 +41,14 @@ def nrings(box: int) -> int:
 
 @lru_cache(maxsize=16)
 def ring_index(box: int) -> np.ndarray:
-    """Ring ``round(|k|)`` of each half-plane coefficient, int32 (box, box // 2 + 1); the corners get ``nrings(box)``."""
+    """Ring ``round(|k|)`` of each coefficient, int32 (box, box // 2 + 1); the corners get ``nrings(box)``."""
     ring = np.rint(np.hypot(*frequencies(box)))
     return _frozen(np.minimum(ring, nrings(box)).astype(np.int32))
 
 
 @lru_cache(maxsize=16)
 def plane_weights(box: int) -> np.ndarray:
-    """How often each half-plane coefficient counts in the whole plane: 1 for kx = 0 and Nyquist, else 2; float32."""
+    """How often each coefficient counts in the whole plane: 1 for kx = 0 and Nyquist, else 2; float32."""
     weights = np.full((box, box // 2 + 1), 2, np.float32)
     weights[:, 0] = 1
     if box % 2 == 0:
@@ -86,7 +86,7 @@ def ring_size(box: int) -> np.ndarray:
 
 
 def spread_rings(profile: np.ndarray, box: int, outside: float = 0) -> np.ndarray:
-    """Put ring values (..., box // 2 + 1) back on the half plane; corners beyond the last ring get `outside`."""
+    """Put ring values (..., box // 2 + 1) on the half plane; corners beyond the last ring get `outside`."""
     profile = np.asarray(profile)
     corner = np.full((*profile.shape[:-1], 1), outside, profile.dtype)
     return np.concatenate([profile, corner], axis=-1)[..., ring_index(box)]
@@ -95,8 +95,8 @@ def spread_rings(profile: np.ndarray, box: int, outside: float = 0) -> np.ndarra
 def crop(images: np.ndarray, box_out: int) -> np.ndarray:
     """Reduce images by Fourier cropping.
 
-    The centre pixel L // 2 goes to the centre pixel ``box_out // 2`` whatever the parities, and grey values stay. An even
-    `box_out` loses its Nyquist row and column, of which the whole plane would hold one side only.
+    The centre pixel L // 2 goes to the centre pixel ``box_out // 2`` whatever the parities, and grey values
+    stay. An even `box_out` loses its Nyquist row and column, of which the whole plane would hold one side only.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def radius(box: int) -> np.ndarray:
 
 
 def soft_mask(box: int, radius_px: float, edge_px: float = 3.0) -> np.ndarray:
-    """Circular mask, float32 (box, box): 1 up to `radius_px`, a raised cosine down to 0 at ``radius_px + edge_px``."""
+    """Circular mask, float32 (box, box): 1 to `radius_px`, a raised cosine to 0 at ``radius_px + edge_px``."""
     beyond = (radius(box) - radius_px) / max(edge_px, 1e-6)
     return (0.5 + 0.5 * np.cos(np.pi * np.clip(beyond, 0, 1))).astype(np.float32)
 

@@ -1,7 +1,8 @@
 """Alignments: their meaning, their algebra, their forms in EMAN2 and RELION files, and how to undo them.
 
-An alignment says where a particle lies: the point u = (x, y) of the reference, relative to the image centre, is the point
-``p = R(angle) M u + s`` of the particle, with ``R = [[cos, -sin], [sin, cos]]`` and ``M = diag(-1, 1)`` if mirrored.
+An alignment says where a particle lies: the point u = (x, y) of the reference, relative to the image centre, is
+the point ``p = R(angle) M u + s`` of the particle, with ``R = [[cos, -sin], [sin, cos]]`` and ``M = diag(-1, 1)``
+if mirrored.
 """
 
 import numba as nb
@@ -107,9 +108,9 @@ def from_eman2(alpha, tx, ty, mirror, scale: float = 1.0) -> np.ndarray:
 def to_relion(first: np.ndarray, apix: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """RELION's form: shift by the origin, then rotate by psi.
 
-    A program that shifts and rotates, and knows of no flip (``relion_stack_create --apply_transformation``), brings an
-    unmirrored particle onto the class average, and a mirrored one onto the mirror image of the average, ``x -> -x`` about
-    the centre pixel. Flip says that this last step is still to be done.
+    A program that shifts and rotates, and knows of no flip (``relion_stack_create --apply_transformation``),
+    brings an unmirrored particle onto the class average, and a mirrored one onto the mirror image of the average,
+    ``x -> -x`` about the centre pixel. Flip says that this last step is still to be done.
 
     Parameters
     ----------
@@ -135,8 +136,8 @@ def from_relion(psi, origin_x, origin_y, flip, apix: float) -> np.ndarray:
 def undo(images: np.ndarray, alignments: np.ndarray, out_box: int | None = None) -> np.ndarray:
     """Bring particles onto their references: mirror, rotation and shift undone in one interpolation.
 
-    ``out[u] = image[R M u + s]``, cubic convolution with a = -1/2 (Keys 1981, doi:10.1109/TASSP.1981.1163711); pixels
-    outside the image count as 0.
+    ``out[u] = image[R M u + s]`` by cubic convolution with a = -1/2 (Keys 1981,
+    doi:10.1109/TASSP.1981.1163711); pixels outside the image count as 0.
 
     Parameters
     ----------
