@@ -1,0 +1,128 @@
+"""Alignment search: particles against references, exhaustive at low resolution, then local in the full band.
+
+The score is the gain in log-likelihood of a particle over pure noise, with the CTF and the coloured noise of the
+particle (Sigworth 1998, doi:10.1006/jsbi.1998.4014; Scheres 2012, doi:10.1016/j.jmb.2011.11.010).
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from ..fourier import ft, ring_sum
+from ..transforms import ALIGNMENT
+from . import local
+from .coarse import BATCH, Coarse
+from .plan import Plan
+from .templates import Band, rotated
+
+__all__ = ["BATCH", "Plan", "References", "align"]
+
+TEMPLATE_BYTES = 256 << 20  # most memory of rotated templates at a time
+
+
+class References:
+    """References prepared for a search.
+
+    Parameters
+    ----------
+    plan : Plan
+        Extent of the search.
+    images : ndarray
+        (R, box, box) float32, on the particles' scale, zero outside the mask.
+    """
+
+    def __init__(self, plan: Plan, images: np.ndarray):
+        self.plan, self.images = plan, np.ascontiguousarray(images, np.float32)
+        transforms = ft(self.images)
+        self.coarse = Coarse(plan, transforms)
+        self.band = Band(plan)
+        self.ramps = local.ramps(plan, self.band)
+        self.power = ring_sum(np.abs(transforms) ** 2, plan.box)
+        self.power[:, 0] = self.power[:, plan.fine_rings + 1 :] = 0
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def penalty(self, c2: np.ndarray) -> np.ndarray:
+        """Half the power of each reference as each particle would show it: (n, R) float32."""
+        return (0.5 * (c2 @ self.power.T)).astype(np.float32)
+
+    def templates(self) -> Iterator[tuple[int, np.ndarray]]:
+        """Rotated templates block by block: number of the first reference, templates."""
+        each = self.plan.fine_angles // 2 * 8 * len(self.band.kx)
+        step = max(1, TEMPLATE_BYTES // each)
+        if len(self) <= step:
+            if not hasattr(self, "_templates"):
+                self._templates = rotated(self.images, self.plan, self.band)
+            yield 0, self._templates
+            return
+        for first in range(0, len(self), step):
+            yield first, rotated(self.images[first : first + step], self.plan, self.band)
+
+
+def align(
+    references: References, y: np.ndarray, c2: np.ndarray, nbest: int = 4, threads: int = 1
+) -> np.ndarray:
+    """Find the best poses of particles among all references.
+
+    Parameters
+    ----------
+    references : References
+        Prepared references; their plan says what is searched.
+    y : ndarray
+        (n, box, box // 2 + 1) complex64, matched-filtered transforms C X / s2 (see `particles.ParticleStore.matched`).
+    c2 : ndarray
+        (n, rings) float32, ring means of C^2 / s2.
+    nbest : int
+        Poses to refine; the best one of each reference is returned.
+    threads : int
+        Threads to use; the result does not depend on them.
+
+    Returns
+    -------
+    ndarray
+        (n, nbest) ALIGNMENT, best first; ``ref`` is -1 and ``score`` -inf where fewer references were met.
+    """
+    n = len(y)
+    if n == 0:
+        return np.empty((0, nbest), ALIGNMENT)
+    peaks = np.empty((n, nbest, 4), np.int32)
+    out = np.zeros((n, nbest), ALIGNMENT)
+    penalty = references.penalty(c2)
+    batches = [slice(k, min(k + BATCH, n)) for k in range(0, n, BATCH)]
+
+    def search(batch: slice) -> None:
+        size = batch.stop - batch.start
+        pad = ((0, BATCH - size), (0, 0))
+        padded = np.pad(y[batch], (*pad, (0, 0))) if size < BATCH else y[batch]
+        peaks[batch] = references.coarse.peaks(padded, np.pad(c2[batch], pad), nbest)[:size]
+
+    def polish(batch: slice) -> None:
+        local.refine(
+            references.plan,
+            references.band,
+            references.ramps,
+            templates,
+            first,
+            y[batch],
+            penalty[batch],
+            peaks[batch],
+            out[batch],
+        )
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(search, batches))
+        for first, templates in references.templates():
+            list(pool.map(polish, batches))
+    return _best_of_each(out)
+
+
+def _best_of_each(found: np.ndarray) -> np.ndarray:
+    order = np.argsort(-found["score"], axis=1, kind="stable")
+    found = np.take_along_axis(found, order, axis=1)
+    for m in range(1, found.shape[1]):
+        again = (found["ref"][:, :m] == found["ref"][:, m, None]).any(axis=1)
+        found["ref"][again, m], found["score"][again, m] = -1, -np.inf
+    order = np.argsort(-found["score"], axis=1, kind="stable")
+    return np.take_along_axis(found, order, axis=1)

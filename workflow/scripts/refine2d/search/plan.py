@@ -1,0 +1,66 @@
+"""What a search covers: bands, angles, shifts; fixed by box, mask and largest shift."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+COARSE_BAND = 0.1875  # cycles per pixel of the exhaustive search: 12 rings in a box of 64
+FINE_BAND = 0.4  # cycles per pixel of the local search and of the final score
+COARSE_STEP = 2.0  # pixels between the shifts of the exhaustive search
+FINE_PER_COARSE = 4  # fine angles per coarse angle
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Extent and sampling of an alignment search.
+
+    Parameters
+    ----------
+    box : int
+        Working box in pixels, even.
+    mask_radius : float
+        Radius of the particle's mask in working pixels; it sets the angular step.
+    maxshift : float
+        Largest shift in working pixels (a disc, not a square).
+    mirror : bool
+        Whether mirrored references are tried too.
+    """
+
+    box: int
+    mask_radius: float
+    maxshift: float
+    mirror: bool = True
+
+    @property
+    def coarse_rings(self) -> int:
+        """Radius of the exhaustive search's band in Fourier pixels."""
+        return max(3, round(COARSE_BAND * self.box))
+
+    @property
+    def fine_rings(self) -> int:
+        """Radius of the local search's band in Fourier pixels."""
+        return int(FINE_BAND * self.box)
+
+    @property
+    def harmonics(self) -> int:
+        """Angular harmonics that a masked image can have on the outermost coarse ring, 0 included."""
+        return int(np.ceil(2 * np.pi * self.coarse_rings * self.mask_radius / self.box)) + 1
+
+    @property
+    def coarse_angles(self) -> int:
+        """In-plane angles of the exhaustive search, a multiple of eight above the Nyquist limit."""
+        return 8 * -(-2 * self.harmonics // 8)
+
+    @property
+    def fine_angles(self) -> int:
+        """In-plane angles of the local search's grid."""
+        return FINE_PER_COARSE * self.coarse_angles
+
+    @cached_property
+    def shifts(self) -> np.ndarray:
+        """Shifts of the exhaustive search: (n, 2) float32, (x, y) in working pixels."""
+        reach = np.arange(-np.floor(self.maxshift / COARSE_STEP), self.maxshift / COARSE_STEP + 1e-6)
+        y, x = np.meshgrid(reach * COARSE_STEP, reach * COARSE_STEP, indexing="ij")
+        inside = np.hypot(x, y) <= self.maxshift + 1e-3
+        return np.stack([x[inside], y[inside]], axis=1).astype(np.float32)

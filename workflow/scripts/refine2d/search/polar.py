@@ -1,0 +1,136 @@
+"""Fourier transforms on rings: from the Cartesian half plane to angular harmonics.
+
+On a ring the real function ``Re F + Im F`` (Hartley's) holds all of a real image's transform, and the sum over
+the ring of the product of two such functions is ``Re sum conj(T) Y``. A rotation shifts it, so all in-plane angles
+of one reference cost one multiplication a harmonic: the Fourier form of the classical polar alignment (Penczek,
+Radermacher & Frank, Ultramicroscopy 40 (1992) 33, doi:10.1016/0304-3991(92)90233-A).
+"""
+
+from functools import cached_property
+
+import numba as nb
+import numpy as np
+from scipy.special import j1
+
+from .plan import Plan
+
+
+class Rings:
+    """Sampling of half-plane transforms on rings of integer radius, and its angular harmonics.
+
+    Parameters
+    ----------
+    plan : Plan
+        Sets rings, angles and harmonics.
+    """
+
+    def __init__(self, plan: Plan):
+        self.plan, box = plan, plan.box
+        self.n = plan.coarse_rings
+        self.half = plan.coarse_angles // 2
+        reach = self.n + 2
+        ky, kx = np.mgrid[-reach : reach + 1, 0 : reach + 1]
+        inside = (np.hypot(kx, ky) <= reach) & ((kx > 0) | (ky > 0))
+        self.kx, self.ky = kx[inside], ky[inside]
+        theta = np.pi * np.arange(self.half) / self.half
+        radius = np.arange(1, self.n + 1)
+        self.qx = np.outer(np.cos(theta), radius)
+        self.qy = np.outer(np.sin(theta), radius)
+        plus = self._window(self.qx.ravel() - self.kx[:, None], self.qy.ravel() - self.ky[:, None], box)
+        minus = self._window(self.qx.ravel() + self.kx[:, None], self.qy.ravel() + self.ky[:, None], box)
+        self._to_real = (plus + minus).astype(np.float32)
+        self._to_imag = (plus - minus).astype(np.float32)
+
+    @staticmethod
+    def _window(qx: np.ndarray, qy: np.ndarray, box: int) -> np.ndarray:
+        """Transform of the disc inscribed in the box: what interpolates between Fourier pixels."""
+        radius = box / 2 - 1
+        x = 2 * np.pi * radius * np.hypot(qx, qy) / box
+        return 2 * np.pi * (radius / box) ** 2 * np.where(x < 1e-6, 0.5, j1(x) / np.maximum(x, 1e-6))
+
+    def sample(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Real and imaginary part on the upper half of each ring.
+
+        Parameters
+        ----------
+        y : ndarray
+            (n, box, box // 2 + 1) complex64, unitary half-plane transforms.
+
+        Returns
+        -------
+        real, imag : ndarray
+            (n, half, rings) float32.
+        """
+        f = y[:, self.ky, self.kx]
+        real = np.ascontiguousarray(f.real) @ self._to_real
+        imag = np.ascontiguousarray(f.imag) @ self._to_imag
+        shape = (len(y), self.half, self.n)
+        return real.reshape(shape), imag.reshape(shape)
+
+    @cached_property
+    def ramps(self) -> np.ndarray:
+        """Phase ramps of the plan's shifts on the rings: (2, half, rings, shifts) float32, cosine and sine."""
+        sx, sy = self.plan.shifts.T
+        phase = (2 * np.pi / self.plan.box) * (self.qx[..., None] * sx + self.qy[..., None] * sy)
+        return np.stack([np.cos(phase), np.sin(phase)]).astype(np.float32)
+
+    @cached_property
+    def no_ramp(self) -> np.ndarray:
+        """The ramp of a zero shift, shaped as `ramps`."""
+        one = np.zeros((2, self.half, self.n, 1), np.float32)
+        one[0] = 1
+        return one
+
+    @cached_property
+    def orders(self) -> tuple[np.ndarray, np.ndarray]:
+        """Even and odd harmonics; the real part has only the even ones, the imaginary part only the odd."""
+        h = np.arange(self.plan.harmonics)
+        return h[::2], h[1::2]
+
+    @cached_property
+    def _analysis(self) -> tuple[np.ndarray, np.ndarray]:
+        theta = np.pi * np.arange(self.half) / self.half
+        waves = []
+        for orders in self.orders:
+            phase = np.outer(orders, theta)
+            waves.append(2 * np.stack([np.cos(phase), np.sin(phase)], 1).reshape(-1, self.half).astype(np.float32))
+        return tuple(waves)
+
+    def harmonics(self, real: np.ndarray, imag: np.ndarray, ramps: np.ndarray) -> np.ndarray:
+        """Angular harmonics of ring samples under each phase ramp.
+
+        Parameters
+        ----------
+        real, imag : ndarray
+            (n, half, rings) float32, from `sample`.
+        ramps : ndarray
+            (2, half, rings, shifts) float32.
+
+        Returns
+        -------
+        ndarray
+            (harmonics, 2, rings, n, shifts) float32: cosine and sine sums over the full circle, even harmonics
+            first.
+        """
+        n, shifts = len(real), ramps.shape[-1]
+        even = np.empty((self.half, self.n, n, shifts), np.float32)
+        odd = np.empty_like(even)
+        _shifted(real, imag, ramps, even, odd)
+        n_even = 2 * len(self.orders[0])
+        out = np.empty((2 * self.plan.harmonics, self.n * n * shifts), np.float32)
+        np.matmul(self._analysis[0], even.reshape(self.half, -1), out=out[:n_even])
+        np.matmul(self._analysis[1], odd.reshape(self.half, -1), out=out[n_even:])
+        return out.reshape(self.plan.harmonics, 2, self.n, n, shifts)
+
+
+@nb.njit(nogil=True, cache=True, fastmath=True)
+def _shifted(real, imag, ramps, even, odd):
+    half, rings, n, shifts = even.shape
+    for a in range(half):
+        for r in range(rings):
+            for i in range(n):
+                x, y = real[i, a, r], imag[i, a, r]
+                for s in range(shifts):
+                    c, d = ramps[0, a, r, s], ramps[1, a, r, s]
+                    even[a, r, i, s] = x * c - y * d
+                    odd[a, r, i, s] = x * d + y * c

@@ -1,0 +1,108 @@
+"""Rotated references on the fine band, for the local search."""
+
+import numba as nb
+import numpy as np
+
+from ..fourier import ft
+from .plan import Plan
+
+
+class Band:
+    """Half-plane coefficients of the fine band, row by row.
+
+    Attributes
+    ----------
+    ky : ndarray
+        (rows,) rows of the half plane, from -kf to kf.
+    start : ndarray
+        (rows + 1,) first coefficient of each row; row ``ky`` holds kx = 0, 1, ... up to the band's edge.
+    weight : ndarray
+        (coefficients,) float32: how often each one counts in the full plane.
+    """
+
+    def __init__(self, plan: Plan):
+        self.box, kf = plan.box, plan.fine_rings
+        self.ky = np.arange(-kf, kf + 1)
+        width = np.sqrt(kf**2 - self.ky**2).astype(int) + 1
+        self.start = np.concatenate([[0], np.cumsum(width)])
+        self.row = np.repeat(self.ky, width)
+        self.kx = np.concatenate([np.arange(w) for w in width])
+        self.weight = np.where(self.kx == 0, 1, 2).astype(np.float32)
+        self.weight[(self.kx == 0) & (self.row == 0)] = 0
+
+    def gather(self, y: np.ndarray) -> np.ndarray:
+        """Coefficients of (n, box, box // 2 + 1) transforms: (n, 2, coefficients) float32, real and imaginary."""
+        f = y[:, self.row, self.kx]
+        return np.stack([f.real, f.imag], axis=1)
+
+
+def rotated(images: np.ndarray, plan: Plan, band: Band) -> np.ndarray:
+    """Transforms of images rotated by the fine angles of half a turn.
+
+    Parameters
+    ----------
+    images : ndarray
+        (R, box, box) float32, zero outside their mask.
+    plan : Plan
+        Sets the angles.
+    band : Band
+        Coefficients to make.
+
+    Returns
+    -------
+    ndarray
+        (R, fine_angles // 2, 2, coefficients) float32, times ``band.weight``: the twofold padded transform,
+        interpolated cubically. The other half turn is the complex conjugate.
+    """
+    n, box, _ = images.shape
+    padded = np.zeros((n, 2 * box, 2 * box), np.float32)
+    padded[:, box // 2 : box // 2 + box, box // 2 : box // 2 + box] = images
+    half = ft(padded) * 2
+    reach = 2 * plan.fine_rings + 3
+    rows = np.arange(-reach, reach + 1) % (2 * box)
+    out = np.empty((n, plan.fine_angles // 2, 2, len(band.kx)), np.float32)
+    centred = np.empty((n, 2 * reach + 1, 2 * reach + 1), np.complex64)
+    centred[:, :, reach:] = half[:, rows, : reach + 1]
+    centred[:, :, :reach] = np.conj(centred[:, ::-1, : reach : -1])
+    kx, ky = band.kx.astype(np.float32), band.row.astype(np.float32)
+    _rotate(centred, kx, ky, band.weight, 2 * np.pi / plan.fine_angles, out)
+    return out
+
+
+@nb.njit(nogil=True, cache=True, fastmath=True)
+def _rotate(centred, kx, ky, weight, step, out):
+    n, angles, _, coefficients = out.shape
+    reach = centred.shape[1] // 2
+    ix, iy = np.empty(coefficients, np.int32), np.empty(coefficients, np.int32)
+    wx, wy = np.empty((coefficients, 4), np.float32), np.empty((coefficients, 4), np.float32)
+    for a in range(angles):
+        c, s = np.float32(2 * np.cos(a * step)), np.float32(2 * np.sin(a * step))
+        for k in range(coefficients):
+            x, y = c * kx[k] + s * ky[k], -s * kx[k] + c * ky[k]
+            fx, fy = np.floor(x), np.floor(y)
+            ix[k], iy[k] = np.int32(fx) + reach - 1, np.int32(fy) + reach - 1
+            _cubic(x - fx, wx[k])
+            _cubic(y - fy, wy[k])
+        for r in range(n):
+            for k in range(coefficients):
+                re, im = np.float32(0), np.float32(0)
+                for j in range(4):
+                    row_re, row_im = np.float32(0), np.float32(0)
+                    for i in range(4):
+                        f = centred[r, iy[k] + j, ix[k] + i]
+                        row_re += wx[k, i] * f.real
+                        row_im += wx[k, i] * f.imag
+                    re += wy[k, j] * row_re
+                    im += wy[k, j] * row_im
+                out[r, a, 0, k] = re * weight[k]
+                out[r, a, 1, k] = im * weight[k]
+
+
+@nb.njit(nogil=True, inline="always")
+def _cubic(t, w):
+    """Catmull-Rom weights of the four samples around a point at fraction t."""
+    t2, t3 = t * t, t * t * t
+    w[0] = np.float32(0.5) * (-t3 + 2 * t2 - t)
+    w[1] = np.float32(0.5) * (3 * t3 - 5 * t2 + 2)
+    w[2] = np.float32(0.5) * (-3 * t3 + 4 * t2 + t)
+    w[3] = np.float32(0.5) * (t3 - t2)
