@@ -1,4 +1,4 @@
-"""The contrast transfer function: astigmatic, with phase shift, positive for bright protein at low frequency."""
+"""The contrast transfer function, astigmatic and with phase shift; bright protein is positive at its start."""
 
 from dataclasses import dataclass, fields
 
@@ -53,7 +53,7 @@ def wavelength(voltage):
 def ctf(table: CtfTable, box: int, apix, mode: str = "auto") -> np.ndarray:
     """Evaluate the CTF on the half plane.
 
-    ``C = sin(pi lam df s^2 - pi/2 Cs lam^3 s^4 + phase + asin A)`` with ``df`` the defocus in the direction of s
+    ``C = sin(pi lam df s^2 - pi/2 Cs lam^3 s^4 + phase + asin A)``, df the defocus in the direction of s
     (Rohou & Grigorieff 2015, doi:10.1016/j.jsb.2015.08.008, with the sign turned for bright protein).
 
     Parameters
@@ -112,7 +112,7 @@ def _evaluate(coefficients, ky, kx, flipped, intact, out):
                 if flipped:
                     value = abs(value)
                 elif intact:
-                    # the phase rises until 2 * sphere = focus; the first maximum of |sin| is the first quarter turn
+                    # the phase rises until 2 * sphere = focus; |sin| has its first maximum at the quarter turn
                     rising = start + focus - sphere <= np.pi / 2 and 2 * sphere <= focus
                     if k2 == 0 or (start <= np.pi / 2 and rising):
                         value = 1.0

@@ -96,7 +96,7 @@ def crop(images: np.ndarray, box_out: int) -> np.ndarray:
     """Reduce images by Fourier cropping.
 
     The centre pixel L // 2 goes to the centre pixel ``box_out // 2`` whatever the parities, and grey values
-    stay. An even `box_out` loses its Nyquist row and column, of which the whole plane would hold one side only.
+    stay. An even `box_out` loses its Nyquist row and column, of which the whole plane would hold one side.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def radius(box: int) -> np.ndarray:
 
 
 def soft_mask(box: int, radius_px: float, edge_px: float = 3.0) -> np.ndarray:
-    """Circular mask, float32 (box, box): 1 to `radius_px`, a raised cosine to 0 at ``radius_px + edge_px``."""
+    """Circular mask, float32 (box, box): 1 to `radius_px`, a raised cosine to 0 over the next `edge_px`."""
     beyond = (radius(box) - radius_px) / max(edge_px, 1e-6)
     return (0.5 + 0.5 * np.cos(np.pi * np.clip(beyond, 0, 1))).astype(np.float32)
 

@@ -1,8 +1,8 @@
 """Alignments: their meaning, their algebra, their forms in EMAN2 and RELION files, and how to undo them.
 
-An alignment says where a particle lies: the point u = (x, y) of the reference, relative to the image centre, is
-the point ``p = R(angle) M u + s`` of the particle, with ``R = [[cos, -sin], [sin, cos]]`` and ``M = diag(-1, 1)``
-if mirrored.
+An alignment says where a particle lies: the point u = (x, y) of the reference, relative to the image centre,
+is the point ``p = R(angle) M u + s`` of the particle, with ``R = [[cos, -sin], [sin, cos]]`` and
+``M = diag(-1, 1)`` if mirrored.
 """
 
 import numba as nb
@@ -109,7 +109,7 @@ def to_relion(first: np.ndarray, apix: float) -> tuple[np.ndarray, np.ndarray, n
     """RELION's form: shift by the origin, then rotate by psi.
 
     A program that shifts and rotates, and knows of no flip (``relion_stack_create --apply_transformation``),
-    brings an unmirrored particle onto the class average, and a mirrored one onto the mirror image of the average,
+    brings an unmirrored particle onto the class average, and a mirrored one onto the average's mirror image,
     ``x -> -x`` about the centre pixel. Flip says that this last step is still to be done.
 
     Parameters
