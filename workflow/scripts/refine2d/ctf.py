@@ -1,4 +1,4 @@
-"""The contrast transfer function, astigmatic and with phase shift; bright protein is positive at its start."""
+"""The contrast transfer function, astigmatic and with phase shift; bright protein is positive at first."""
 
 from dataclasses import dataclass, fields
 
@@ -112,8 +112,26 @@ def _evaluate(coefficients, ky, kx, flipped, intact, out):
                 if flipped:
                     value = abs(value)
                 elif intact:
-                    # the phase rises until 2 * sphere = focus; |sin| has its first maximum at the quarter turn
+                    # the phase rises until 2 * sphere = focus, and |sin| has its first maximum at pi / 2
                     rising = start + focus - sphere <= np.pi / 2 and 2 * sphere <= focus
                     if k2 == 0 or (start <= np.pi / 2 and rising):
                         value = 1.0
                 out[i, row, column] = value
+
+
+@nb.njit(nogil=True, cache=True, fastmath=True)
+def _ring_power(transfer, ring, weights, size, out):
+    for i in range(len(transfer)):
+        total = np.zeros(out.shape[1] + 1)
+        for row in range(transfer.shape[1]):
+            for column in range(transfer.shape[2]):
+                total[ring[row, column]] += weights[row, column] * transfer[i, row, column] ** 2
+        out[i] = total[:-1] / size
+
+
+def ring_power(transfer: np.ndarray) -> np.ndarray:
+    """Ring mean of C^2: float32 (n, box, box // 2 + 1) to float64 (n, box // 2 + 1)."""
+    box = transfer.shape[1]
+    out = np.empty((len(transfer), fourier.nrings(box)))
+    _ring_power(transfer, fourier.ring_index(box), fourier.plane_weights(box), fourier.ring_size(box), out)
+    return out

@@ -5,14 +5,14 @@ import numpy as np
 from refine2d import fourier
 
 UNIT = 2.0**-24  # powers are summed as integers of this unit: exact, so that no cutting of the stack matters
-FIRST_RING = 3  # the window and the removed background spoil the rings before it
-FIT_RINGS = 5
+FIRST_RING = 4  # the window and the removed background spoil the rings before it
+FIT_RINGS = 8
 
 
 def noise_power(images: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Power per ring of each image outside the mask.
 
-    ``sum |FT(x (1 - m))|^2 / sum (1 - m)^2`` over the ring and over the image's pixels, scaled so that white noise
+    ``sum |FT(x (1 - m))|^2 / sum (1 - m)^2``, over the ring and over the pixels, scaled so that white noise
     of unit variance gives 1.
 
     Parameters
@@ -30,17 +30,16 @@ def noise_power(images: np.ndarray, mask: np.ndarray) -> np.ndarray:
     box = images.shape[-1]
     window = 1 - np.asarray(mask, np.float32)
     spectra = fourier.ft(images * window)
-    power = fourier.ring_mean(spectra.real**2 + spectra.imag**2, box) / np.mean(
-        window.astype(np.float64) ** 2
-    )
-    return np.rint(power / UNIT).astype(np.int64)
+    power = fourier.ring_mean(spectra.real**2 + spectra.imag**2, box)
+    share = np.mean(window.astype(np.float64) ** 2)
+    return np.rint(power / share / UNIT).astype(np.int64)
 
 
 def finish(sums: np.ndarray, count) -> np.ndarray:
     """Noise power from sums over particles, with its lowest rings extrapolated and a floor.
 
-    Rings below `FIRST_RING` follow the power law fitted to the `FIT_RINGS` rings from there on, where it falls with
-    frequency, else their mean.
+    Rings below `FIRST_RING` follow the power law fitted to the `FIT_RINGS` rings from there on, where that
+    falls with frequency, else they take its mean.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ REASONS = {
 
 
 def outside(box: int, radius_px: float) -> np.ndarray:
-    """The pixels that count as background, bool (box, box): farther than `radius_px` (at most ``box // 2 - 1``)."""
+    """The background, bool (box, box): pixels farther out than `radius_px` (at most ``box // 2 - 1``)."""
     return fourier.radius(box) > min(radius_px, box // 2 - 1)
 
 
