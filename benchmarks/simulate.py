@@ -19,7 +19,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--n", type=int, default=default.n, help="particles (default %(default)s)")
     parser.add_argument("--snr", type=float, default=default.snr, help="signal variance over noise variance")
-    parser.add_argument("--box", type=int, default=default.box, help="box size in pixels (default %(default)s)")
+    parser.add_argument(
+        "--box", type=int, default=default.box, help="box size in pixels (default %(default)s)"
+    )
     parser.add_argument("--apix", type=float, default=default.apix, help="A per pixel (default %(default)s)")
     parser.add_argument("--seed", type=int, default=default.seed)
     parser.add_argument("--out", required=True, help="folder for the files")

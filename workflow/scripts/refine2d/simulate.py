@@ -20,26 +20,7 @@ import scipy.fft
 from numba import njit
 
 from refine2d.ctf import CtfTable, ctf
-
-try:  # TEMPORARY until stacks lands
-    from refine2d.stacks import mrc, star
-except ImportError:
-    import types
-
-    def _write_mrcs(path, images, apix, n, box):
-        import mrcfile
-
-        with mrcfile.new(path, np.stack(list(images)), overwrite=True) as f:
-            f.set_image_stack()
-            f.voxel_size = apix
-
-    def _write_star(path, blocks):
-        import pandas as pd
-        import starfile
-
-        starfile.write({k: pd.DataFrame(v) for k, v in blocks.items()}, path, overwrite=True)
-
-    mrc, star = types.SimpleNamespace(write_mrcs=_write_mrcs), types.SimpleNamespace(write_star=_write_star)
+from refine2d.stacks import mrc, star
 
 SUPPORT = 5.0  # standard deviations; a Gaussian is 4e-6 of its peak there
 PADDING = 1.5  # the CTF acts on a larger box, so that what it spreads out of the image does not fold back
@@ -188,7 +169,9 @@ def _ribosome() -> Molecule:
     )
 
 
-def _double_helix(rng: np.random.Generator, middle: np.ndarray, axis: np.ndarray, length: float) -> np.ndarray:
+def _double_helix(
+    rng: np.random.Generator, middle: np.ndarray, axis: np.ndarray, length: float
+) -> np.ndarray:
     """Phosphate-like centres of an A-form helix: radius 9 A, pitch 29 A, a centre every 5.6 A on each strand."""
     side = np.cross(axis, _direction(rng))
     side /= np.linalg.norm(side)
@@ -224,7 +207,7 @@ def project(
     rotations = np.asarray(rotations, float).reshape(-1, 3, 3)
     xy = np.einsum("nij,mj->nmi", rotations[:, :2], mol.centres) / apix + box // 2
     if shifts is not None:
-        xy += np.asarray(shifts, float)[:, None]
+        xy += np.asarray(shifts, float).reshape(-1, 1, 2)
     images = np.zeros((len(rotations), box, box), np.float32)
     _splat(images, xy, mol.sigma / apix, mol.mass / apix**2)
     return images
@@ -251,7 +234,9 @@ def _splat(images, xy, sigma, mass):
 def truth(sim: Simulation, n: int | None = None) -> Truth:
     """The parameters of the first n particles (default: all). Particle i's depend on the seed and i alone."""
     n = sim.n if n is None else n
-    draws = np.array([np.random.default_rng([sim.seed, 0, i]).uniform(size=10) for i in range(n)]).reshape(n, 10)
+    draws = np.array([np.random.default_rng([sim.seed, 0, i]).uniform(size=10) for i in range(n)]).reshape(
+        n, 10
+    )
     side, spread, tilt, rot, psi, x, y, defocus, astigmatism, angle = draws.T
     if sim.views == "uniform":
         tilt = np.rad2deg(np.arccos(1 - 2 * tilt))
@@ -268,6 +253,11 @@ def truth(sim: Simulation, n: int | None = None) -> Truth:
     )  # fmt: skip
     shift = sim.max_shift * (2 * np.stack([x, y], 1) - 1)
     return Truth(360 * rot, tilt, 360 * psi, shift, table)
+
+
+def select(known: Truth, rows: np.ndarray | slice) -> Truth:
+    """The truth about some of the particles."""
+    return Truth(known.rot[rows], known.tilt[rows], known.psi[rows], known.shift[rows], known.ctf[rows])
 
 
 def signal(sim: Simulation, known: Truth) -> np.ndarray:
@@ -290,8 +280,7 @@ def images(sim: Simulation, known: Truth | None = None) -> Iterator[np.ndarray]:
     known = truth(sim) if known is None else known
     scale = signal_scale(sim)
     for start in range(0, sim.n, BATCH):
-        rows = slice(start, start + BATCH)
-        part = Truth(known.rot[rows], known.tilt[rows], known.psi[rows], known.shift[rows], known.ctf[rows])
+        part = select(known, slice(start, start + BATCH))
         for i, clean in enumerate(signal(sim, part), start):
             rng = np.random.default_rng([sim.seed, 1, i])
             image = scale * clean + _noise(rng, sim)
