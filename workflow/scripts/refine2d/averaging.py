@@ -1,0 +1,208 @@
+"""Class averages: Wiener sums of matched-filtered particles, refined against the class's own average."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from .centering import centre, shifted
+from .fourier import ft, ift, nrings, radius, ring_mean, soft_mask, spread_rings
+from .particles import ParticleStore
+from .search import Plan, References, align
+from .transforms import ALIGNMENT, compose, undo
+
+BLOCK = 256  # particles in memory at a time
+FLOOR = 1e-3  # least signal power of a ring, as a share of the pooled one
+
+
+@dataclass
+class ClassAverage:
+    """An average and what its members contributed.
+
+    Attributes
+    ----------
+    image : ndarray
+        (L, L) float32 average, masked, background 0, on the particles' scale.
+    alignments : ndarray
+        (n,) ALIGNMENT of the members to `image`; their score is the log-likelihood gain.
+    quality : ndarray
+        (n,) float32 normalised correlation with the average; larger is better.
+    kept : ndarray
+        (n,) bool: members in the average.
+    """
+
+    image: np.ndarray
+    alignments: np.ndarray
+    quality: np.ndarray
+    kept: np.ndarray
+
+
+def class_average(
+    store: ParticleStore,
+    rows: np.ndarray,
+    alignments: np.ndarray,
+    plan: Plan,
+    rounds: int,
+    keep: float,
+    keepsig: bool,
+    floor: np.ndarray | float,
+    centred: bool = True,
+) -> ClassAverage:
+    """Average a class, aligning its members to the running average.
+
+    Parameters
+    ----------
+    store : ParticleStore
+    rows : ndarray
+        (n,) rows of the members.
+    alignments : ndarray
+        (n,) ALIGNMENT of the members to a common frame.
+    plan : Plan
+        Extent of the search.
+    rounds : int
+        Rounds of alignment to the class's own average; 0 averages with the given alignments.
+    keep : float
+        Share of the members to keep by quality, or the number of standard deviations below the mean with `keepsig`.
+    keepsig : bool
+        Meaning of `keep`.
+    floor : ndarray or float
+        Least signal power of a ring, (rings,) float64.
+    centred : bool
+        Whether the average is centred before each round.
+
+    Returns
+    -------
+    ClassAverage
+    """
+    members = alignments.copy()
+    kept = np.ones(len(rows), bool)
+    quality = np.zeros(len(rows), np.float32)
+    image = wiener(*accumulate(store, rows, members), plan, floor)
+    for _ in range(rounds):
+        if centred:
+            image = shifted(image, centre(image, plan.mask_radius)) * _mask(plan)
+        members, quality = align_members(store, rows, image, plan)
+        kept = choose(quality, keep, keepsig)
+        image = wiener(*accumulate(store, rows[kept], members[kept]), plan, floor)
+    return ClassAverage(image, members, quality, kept)
+
+
+def bootstrap(
+    store: ParticleStore, rows: np.ndarray, plan: Plan, rounds: int, keep: float, keepsig: bool
+) -> ClassAverage:
+    """Average a class of which no alignment is known.
+
+    One particle is the first average; one, two, four ... more are aligned to the running average and added. Then follow
+    rounds as in `class_average`.
+
+    Parameters
+    ----------
+    store, rows, plan, rounds, keep, keepsig
+        As for `class_average`.
+
+    Returns
+    -------
+    ClassAverage
+    """
+    members = np.zeros(len(rows), ALIGNMENT)
+    done = 1
+    while done < len(rows):
+        image = wiener(*accumulate(store, rows[:done], members[:done]), plan, 0)
+        until = min(2 * done, len(rows))
+        members[done:until] = align_members(store, rows[done:until], image, plan)[0]
+        done = until
+    return class_average(store, rows, members, plan, rounds, keep, keepsig, 0)
+
+
+def blocks(store: ParticleStore, rows: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+    """Matched-filtered particles block by block: where in `rows`, y, c2 (see `ParticleStore.matched`)."""
+    for first in range(0, len(rows), BLOCK):
+        block = slice(first, min(first + BLOCK, len(rows)))
+        yield block, *store.matched(rows[block])
+
+
+def align_members(
+    store: ParticleStore, rows: np.ndarray, image: np.ndarray, plan: Plan
+) -> tuple[np.ndarray, np.ndarray]:
+    """Align particles to one average: (n,) ALIGNMENT and (n,) float32 quality.
+
+    The quality ``Re<T, Y> / sqrt(sum C^2 |T|^2 / s2)`` does not favour strong defocus, as the likelihood does.
+    """
+    reference = References(plan, image[None])
+    members = np.empty(len(rows), ALIGNMENT)
+    quality = np.empty(len(rows), np.float32)
+    for block, y, c2 in blocks(store, rows):
+        members[block] = align(reference, y, c2, nbest=2)[:, 0]
+        penalty = reference.penalty(c2)[:, 0]
+        quality[block] = (members["score"][block] + penalty) / np.sqrt(2 * np.maximum(penalty, 1e-12))
+    return members, quality
+
+
+def accumulate(
+    store: ParticleStore, rows: np.ndarray, alignments: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sums of a Wiener average: aligned matched-filtered images (L, L) and C^2 / s2 (rings,), float64."""
+    box = store.box
+    total, weight = np.zeros((box, box)), np.zeros(nrings(box))
+    for block, y, c2 in blocks(store, rows):
+        total += undo(ift(y, box), alignments[block]).sum(0, dtype=np.float64)
+        weight += c2.sum(0, dtype=np.float64)
+    return total, weight
+
+
+def wiener(total: np.ndarray, weight: np.ndarray, plan: Plan, floor: np.ndarray | float) -> np.ndarray:
+    """Wiener average of sums from `accumulate`.
+
+    Parameters
+    ----------
+    total : ndarray
+        (L, L) float64.
+    weight : ndarray
+        (rings,) float64.
+    plan : Plan
+        Its mask is applied.
+    floor : ndarray or float
+        Least signal power of a ring.
+
+    Returns
+    -------
+    ndarray
+        (L, L) float32, background level 0.
+    """
+    box = len(total)
+    coefficients = ft(total)
+    safe = np.maximum(weight, 1e-12)
+    signal = (ring_mean(np.abs(coefficients) ** 2, box) - safe) / safe**2
+    signal = np.maximum(signal, np.maximum(floor, FLOOR * FLOOR * signal.max()))
+    filtered = np.where(weight > 0, 1 / (safe + 1 / np.maximum(signal, 1e-12)), 0)
+    image = ift(coefficients * spread_rings(filtered, box), box)
+    return masked(image, plan)
+
+
+def masked(image: np.ndarray, plan: Plan) -> np.ndarray:
+    """The image less its background level, times the soft mask; (..., L, L) float32."""
+    far = radius(plan.box)
+    outside = (far > plan.mask_radius) & (far < plan.box / 2)
+    level = image[..., outside].mean(-1)[..., None, None] if outside.any() else 0
+    return ((image - level) * _mask(plan)).astype(np.float32)
+
+
+def choose(quality: np.ndarray, keep: float, keepsig: bool) -> np.ndarray:
+    """Members to keep: the best share, or all above mean - keep * sigma; (n,) bool."""
+    if keepsig:
+        return quality >= quality.mean() - keep * quality.std()
+    count = max(1, round(keep * len(quality)))
+    kept = np.zeros(len(quality), bool)
+    kept[np.argsort(-quality, kind="stable")[:count]] = True
+    return kept
+
+
+def recentred(members: np.ndarray, image: np.ndarray, plan: Plan) -> np.ndarray:
+    """Members' alignments to the average moved so that its particle lies in the centre; (n,) ALIGNMENT."""
+    x, y = centre(image, plan.mask_radius)
+    return compose(members, sx=x, sy=y)
+
+
+def _mask(plan: Plan) -> np.ndarray:
+    edge = min(3.0, plan.box / 2 - plan.mask_radius)
+    return soft_mask(plan.box, plan.mask_radius, edge)

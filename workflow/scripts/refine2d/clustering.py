@@ -1,0 +1,103 @@
+"""K-means with no empty class, warm starts, and the same bits whatever the number of threads.
+
+Lloyd's algorithm (1982, doi:10.1109/TIT.1982.1056489); seeds by k-means++ (Arthur & Vassilvitskii 2007).
+"""
+
+import numpy as np
+
+BLOCK = 4096  # rows of one distance product; fixed, so that its bits are
+
+
+def kmeans(
+    vectors: np.ndarray, centres: np.ndarray, rounds: int = 50, minchange: int = 0, smallest: int = 2
+) -> tuple[np.ndarray, np.ndarray]:
+    """Assign vectors to the nearest of moving centres.
+
+    A class below `smallest` members is reseeded by splitting the largest one along its main direction, so none is empty.
+
+    Parameters
+    ----------
+    vectors : ndarray
+        (n, d) float32.
+    centres : ndarray
+        (K, d) float32 start; class numbers keep its order.
+    rounds : int
+        Most rounds.
+    minchange : int
+        Stop when no more vectors than this change class.
+    smallest : int
+        Least members of a class.
+
+    Returns
+    -------
+    labels : ndarray
+        (n,) int32.
+    centres : ndarray
+        (K, d) float32: the classes' means.
+
+    Raises
+    ------
+    ValueError
+        With fewer than K * smallest vectors.
+    """
+    count = len(centres)
+    if len(vectors) < count * smallest:
+        raise ValueError(f"{len(vectors)} vectors cannot fill {count} classes of {smallest}")
+    labels = np.full(len(vectors), -1, np.int32)
+    centres = centres.astype(np.float32)
+    for _ in range(rounds):
+        new = nearest(vectors, centres)
+        _fill(vectors, new, count, smallest)
+        changed = int((new != labels).sum())
+        labels = new
+        centres = _means(vectors, labels, count)
+        if changed <= minchange:
+            break
+    return labels, centres
+
+
+def nearest(vectors: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """Number of the nearest centre of each vector: (n,) int32; the first of equals."""
+    half = 0.5 * (centres.astype(np.float64) ** 2).sum(1).astype(np.float32)
+    labels = np.empty(len(vectors), np.int32)
+    for first in range(0, len(vectors), BLOCK):
+        block = vectors[first : first + BLOCK]
+        padded = np.zeros((BLOCK, vectors.shape[1]), np.float32)
+        padded[: len(block)] = block
+        labels[first : first + BLOCK] = np.argmin(half - padded @ centres.T, axis=1)[: len(block)]
+    return labels
+
+
+def seed(vectors: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Start centres among the vectors, far from each other by k-means++: (count, d) float32."""
+    chosen = [int(rng.integers(len(vectors)))]
+    distance = np.full(len(vectors), np.inf)
+    for _ in range(count - 1):
+        apart = vectors.astype(np.float64) - vectors[chosen[-1]]
+        distance = np.minimum(distance, (apart**2).sum(1))
+        cumulated = np.cumsum(distance)
+        chosen.append(int(np.searchsorted(cumulated, rng.random() * cumulated[-1], side="right")))
+    return vectors[np.minimum(chosen, len(vectors) - 1)].astype(np.float32)
+
+
+def _fill(vectors: np.ndarray, labels: np.ndarray, count: int, smallest: int) -> None:
+    """Split the largest class for each one that is too small, in place."""
+    while True:
+        sizes = np.bincount(labels, minlength=count)
+        small = int(np.argmin(sizes))
+        if sizes[small] >= smallest:
+            return
+        rows = np.flatnonzero(labels == np.argmax(sizes))
+        apart = vectors[rows].astype(np.float64)
+        apart -= apart.mean(0)
+        _, axes = np.linalg.eigh(apart.T @ apart)
+        along = apart @ axes[:, -1]
+        stay = max(smallest, (len(rows) + 1) // 2)
+        labels[rows[np.argsort(along, kind="stable")[stay:]]] = small
+
+
+def _means(vectors: np.ndarray, labels: np.ndarray, count: int) -> np.ndarray:
+    sums = np.stack(
+        [np.bincount(labels, weights=column, minlength=count) for column in vectors.T.astype(np.float64)], axis=1
+    )
+    return (sums / np.bincount(labels, minlength=count)[:, None]).astype(np.float32)
