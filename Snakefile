@@ -1,0 +1,37 @@
+"""Reference-free 2D classification of cryo-EM particles: particle images in, class averages out."""
+
+from snakemake.utils import min_version
+
+min_version("9.16")
+
+
+configfile: f"{workflow.basedir}/config/config.yaml"
+
+
+include: "workflow/rules/common.smk"  # reads and checks the options, opens the run
+include: "workflow/rules/demo.smk"
+include: "workflow/rules/particles.smk"  # the input, normalised, at the working size
+include: "workflow/rules/initial.smk"  # rotation-invariant start: footprints, MSA, k-means, first averages
+include: "workflow/rules/iterate.smk"  # sort averages, align, project into their MSA space, classify, average
+include: "workflow/rules/results.smk"  # averages at full size, tables for RELION and EMAN2, the picture
+
+
+rule all:
+    default_target: True
+    input:
+        at("classes.mrcs"),
+        at("classes.star"),
+        at("classes.png"),
+        at("particles.star"),
+        at("0_refine2d_parms.json"),
+        at(f"state_{LAST}.json"),
+        expand(at("simmx_{YY}.hdf"), YY=ITERATIONS),
+
+
+onstart:
+    keep_run()
+
+
+onsuccess:
+    print(f"\nThe class averages, with their numbers of particles: {at('classes.png')}")
+    print(f"Averages at full size: {at('classes.mrcs')}; each particle's class and pose: {at('particles.star')}\n")

@@ -1,0 +1,129 @@
+import os
+import sys
+
+import yaml
+
+sys.path.append(os.path.join(workflow.basedir, "workflow/scripts"))
+
+from refine2d import options as option
+from refine2d import run as runs
+from refine2d.code import digest
+from refine2d.errors import UserError
+
+SCRIPTS = os.path.join(workflow.basedir, "workflow/scripts")
+
+
+# ---- The options and the run -----------------------------------------------------------------------------------------
+
+
+def folder(config):
+    default = "demo/r2d_01" if str(config.get("input") or "demo") == "demo" else "r2d_01"
+    return str(config.get("path") or default).rstrip("/")
+
+
+PATH = folder(config)
+
+
+def at(name):
+    """A file of the run, by its name in the run's folder."""
+    return f"{PATH}/{name}"
+
+
+try:
+    with open(os.path.join(workflow.basedir, "workflow/schemas/config.schema.yaml")) as schema:
+        OPTIONS = option.read(config, yaml.safe_load(schema), overlay=at("options.yaml"))
+    RUN = runs.open_run(PATH, OPTIONS.base, check=workflow.is_main_process)
+except UserError as mistakes:
+    sys.exit(f"\n{mistakes}\n")
+
+
+def keep_run():
+    """Called when a real run starts, so that a dry run leaves nothing behind."""
+    runs.write(PATH, RUN)
+
+
+ITERATIONS = [f"{iteration:02d}" for iteration in range(1, OPTIONS.base["iter"] + 1)]
+LAST = ITERATIONS[-1]
+GROUPS = [runs.name(g, RUN.chunks) for g in range(min(RUN.chunks, OPTIONS.base["ncls"]))]
+FIRST_CLASSES = [] if OPTIONS.base["initial"] else at("classmx_00.hdf")
+CHUNKS = [runs.name(c, RUN.chunks) for c in range(RUN.chunks)]
+
+
+wildcard_constraints:
+    YY=r"(?!00)\d\d",
+    chunk=r"\d\d+",
+    group=r"\d\d+",
+
+
+# ---- Inputs ----------------------------------------------------------------------------------------------------------
+
+
+def given(name):
+    """The file that an option names, as an input that need not be there."""
+    return OPTIONS.base[name] or []
+
+
+def all_chunks(name):
+    """The pieces of a step that is scattered over chunks of particles."""
+    return expand(at(name), chunk=CHUNKS, allow_missing=True)
+
+
+def all_groups(name):
+    """The pieces of a step that is scattered over groups of classes."""
+    return expand(at(name), group=GROUPS, allow_missing=True)
+
+
+def before(name, first=[]):
+    """An input function: the file `name` of the iteration before, `first` in iteration 01."""
+
+    def file(wildcards):
+        iteration = int(wildcards.YY) - 1
+        return at(name.format(YY=f"{iteration:02d}")) if iteration else first
+
+    return file
+
+
+# ---- Parameters ------------------------------------------------------------------------------------------------------
+# Snakemake compares the set of the parameters' values, not their names: two options that swapped their values would go
+# unseen, so that options reach a rule as one dictionary.
+
+
+def opts(*names, iteration=None):
+    """The options that a rule works with, those of its own iteration."""
+
+    def values(wildcards):
+        now = int(getattr(wildcards, "YY", 0)) if iteration is None else int(iteration)
+        resolved = option.resolve(OPTIONS.at(now), RUN.n, RUN.box, RUN.apix)
+        return {name: resolved[name] for name in names}
+
+    return values
+
+
+def facts(*names):
+    """Facts about the run's particles that a rule works with."""
+    return {name: getattr(RUN, name) for name in names}
+
+
+def rows(wildcards):
+    """The rows of a chunk."""
+    start, stop = RUN.rows(int(wildcards.chunk))
+    return {"start": start, "stop": stop}
+
+
+def share(wildcards):
+    """The classes of a group: every GROUPS-th from its own number on."""
+    return {"group": int(wildcards.group), "groups": len(GROUPS)}
+
+
+def code(script):
+    """Digest of a step's script and of the library modules that it uses."""
+    return digest(os.path.join(SCRIPTS, f"{script}.py"))
+
+
+def memory(mb):
+    """Memory in MB, more at each further attempt."""
+
+    def mem_mb(wildcards, attempt):
+        return mb * attempt
+
+    return mem_mb

@@ -1,0 +1,19 @@
+rule demo:
+    output:
+        star="demo/particles.star",
+        stack="demo/particles.mrcs",
+    params:
+        code=code("demo"),
+    log:
+        "demo/logs/particles.log",
+    benchmark:
+        "demo/benchmarks/particles.tsv"
+    conda:
+        "../../envs/refine2d.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+    message:
+        "Demo: simulating particle images"
+    script:
+        "../scripts/demo.py"

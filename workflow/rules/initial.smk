@@ -1,0 +1,168 @@
+rule input_fp:
+    input:
+        particles=at("particles.h5"),
+    output:
+        at("input_fp.hdf"),
+    params:
+        options=opts("ncls", "mask_diameter"),
+        code=code("input_fp"),
+    log:
+        at("logs/input_fp.log"),
+    benchmark:
+        at("benchmarks/input_fp.tsv")
+    conda:
+        "../../envs/refine2d.yaml"
+    threads: 4
+    resources:
+        mem_mb=memory(2000),
+    message:
+        "Start: footprints of particles, the same for any rotation and shift"
+    script:
+        "../scripts/input_fp.py"
+
+
+rule input_fp_basis:
+    input:
+        footprints=at("input_fp.hdf"),
+    output:
+        at("input_fp_basis.hdf"),
+    params:
+        options=opts("nbasisfp"),
+        code=code("input_fp_basis"),
+    log:
+        at("logs/input_fp_basis.log"),
+    benchmark:
+        at("benchmarks/input_fp_basis.tsv")
+    conda:
+        "../../envs/refine2d.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+    message:
+        "Start: MSA of the footprints"
+    script:
+        "../scripts/input_fp_basis.py"
+
+
+rule input_fp_basis_proj:
+    input:
+        footprints=at("input_fp.hdf"),
+        basis=at("input_fp_basis.hdf"),
+    output:
+        at("input_fp_basis_proj.hdf"),
+    params:
+        code=code("input_fp_basis_proj"),
+    log:
+        at("logs/input_fp_basis_proj.log"),
+    benchmark:
+        at("benchmarks/input_fp_basis_proj.tsv")
+    conda:
+        "../../envs/refine2d.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+    message:
+        "Start: footprints in their MSA space"
+    script:
+        "../scripts/input_fp_basis_proj.py"
+
+
+rule classmx_00:
+    input:
+        particles=at("particles.h5"),
+        footprints=at("input_fp.hdf"),
+        projections=at("input_fp_basis_proj.hdf"),
+    output:
+        at("classmx_00.hdf"),
+    params:
+        options=opts("ncls", "fastseed", "seed"),
+        code=code("classmx_00"),
+    log:
+        at("logs/classmx_00.log"),
+    benchmark:
+        at("benchmarks/classmx_00.tsv")
+    conda:
+        "../../envs/refine2d.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+    message:
+        "Start: k-means of the footprints"
+    script:
+        "../scripts/classmx_00.py"
+
+
+if OPTIONS.base["initial"]:
+
+    rule classes_init:
+        input:
+            particles=at("particles.h5"),
+            averages=ancient(OPTIONS.base["initial"]),
+        output:
+            at("classes_init.hdf"),
+        params:
+            options=opts("ncls", "mask_diameter"),
+            run=facts("box", "apix"),
+            code=code("classes_given"),
+        log:
+            at("logs/classes_init.log"),
+        benchmark:
+            at("benchmarks/classes_init.tsv")
+        conda:
+            "../../envs/refine2d.yaml"
+        threads: 1
+        resources:
+            mem_mb=memory(2000),
+        message:
+            "Start: the averages of {input.averages}"
+        script:
+            "../scripts/classes_given.py"
+
+else:
+
+    rule classes_init_piece:
+        input:
+            particles=at("particles.h5"),
+            classmx=at("classmx_00.hdf"),
+        output:
+            at("classes_init/{group}.hdf"),
+        params:
+            options=opts("ncls", "mask_diameter", "maxshift", "mirror", "classiter", "classkeep", "classkeepsig"),
+            run=facts("box", "apix"),
+            share=share,
+            code=code("classes_init_piece"),
+        log:
+            at("logs/classes_init_{group}.log"),
+        benchmark:
+            at("benchmarks/classes_init_{group}.tsv")
+        conda:
+            "../../envs/refine2d.yaml"
+        threads: 4
+        resources:
+            mem_mb=memory(2000),
+        message:
+            "Start: averages from one particle on, group {wildcards.group}"
+        script:
+            "../scripts/classes_init_piece.py"
+
+    rule classes_init:
+        input:
+            pieces=all_groups("classes_init/{group}.hdf"),
+        output:
+            at("classes_init.hdf"),
+        params:
+            options=opts("ncls"),
+            code=code("classes_init"),
+        log:
+            at("logs/classes_init.log"),
+        benchmark:
+            at("benchmarks/classes_init.tsv")
+        conda:
+            "../../envs/refine2d.yaml"
+        threads: 1
+        resources:
+            mem_mb=memory(1000),
+        message:
+            "Start: the first averages"
+        script:
+            "../scripts/classes_init.py"

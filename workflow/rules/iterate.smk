@@ -1,0 +1,286 @@
+# One iteration YY. Each step also reads the state of the iteration before: once that says converged, it hands its
+# predecessor's file on.
+
+
+rule allrefs:
+    input:
+        classes=before("classes_{YY}.hdf", first=at("classes_init.hdf")),
+        state=before("state_{YY}.json"),
+    output:
+        at("allrefs_{YY}.hdf"),
+    params:
+        options=opts("mask_diameter", "maxshift", "mirror", "center"),
+        run=facts("box", "apix"),
+        code=code("allrefs"),
+    log:
+        at("logs/allrefs_{YY}.log"),
+    benchmark:
+        at("benchmarks/allrefs_{YY}.tsv")
+    conda:
+        "../../envs/refine2d.yaml"
+    threads: 4
+    resources:
+        mem_mb=memory(2000),
+    message:
+        "Iteration {wildcards.YY}: averages centred, aligned to each other and sorted"
+    script:
+        "../scripts/allrefs.py"
+
+
+rule basis:
+    input:
+        allrefs=at("allrefs_{YY}.hdf"),
+        state=before("state_{YY}.json"),
+    output:
+        at("basis_{YY}.hdf"),
+    params:
+        options=opts("nbasis", "mask_diameter"),
+        run=facts("box", "apix"),
+        code=code("basis"),
+    log:
+        at("logs/basis_{YY}.log"),
+    benchmark:
+        at("benchmarks/basis_{YY}.tsv")
+    conda:
+        "../../envs/refine2d.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+    message:
+        "Iteration {wildcards.YY}: MSA of the averages"
+    script:
+        "../scripts/basis.py"
+
+
+rule aliref:
+    input:
+        allrefs=at("allrefs_{YY}.hdf"),
+        state=before("state_{YY}.json"),
+    output:
+        at("aliref_{YY}.hdf"),
+    params:
+        options=opts("naliref"),
+        code=code("aliref"),
+    log:
+        at("logs/aliref_{YY}.log"),
+    benchmark:
+        at("benchmarks/aliref_{YY}.tsv")
+    conda:
+        "../../envs/refine2d.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+    message:
+        "Iteration {wildcards.YY}: alignment references"
+    script:
+        "../scripts/aliref.py"
+
+
+rule simmx_piece:
+    input:
+        particles=at("particles.h5"),
+        aliref=at("aliref_{YY}.hdf"),
+        state=before("state_{YY}.json"),
+    output:
+        at("simmx_{YY}/{chunk}.h5"),
+    params:
+        options=opts("mask_diameter", "maxshift", "mirror"),
+        run=facts("box", "apix"),
+        rows=rows,
+        code=code("simmx_piece"),
+    log:
+        at("logs/simmx_{YY}_{chunk}.log"),
+    benchmark:
+        at("benchmarks/simmx_{YY}_{chunk}.tsv")
+    conda:
+        "../../envs/refine2d.yaml"
+    threads: 8
+    resources:
+        mem_mb=memory(2000),
+    message:
+        "Iteration {wildcards.YY}: particles aligned to the references, piece {wildcards.chunk}"
+    script:
+        "../scripts/simmx_piece.py"
+
+
+rule simmx:
+    input:
+        pieces=all_chunks("simmx_{YY}/{chunk}.h5"),
+        aliref=at("aliref_{YY}.hdf"),
+        state=before("state_{YY}.json"),
+    output:
+        at("simmx_{YY}.hdf"),
+    params:
+        run=facts("n", "box", "working_box"),
+        code=code("simmx"),
+    log:
+        at("logs/simmx_{YY}.log"),
+    benchmark:
+        at("benchmarks/simmx_{YY}.tsv")
+    conda:
+        "../../envs/refine2d.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+    message:
+        "Iteration {wildcards.YY}: similarity matrix"
+    script:
+        "../scripts/simmx.py"
+
+
+rule input_proj_piece:
+    input:
+        particles=at("particles.h5"),
+        basis=at("basis_{YY}.hdf"),
+        simmx=at("simmx_{YY}/{chunk}.h5"),
+        state=before("state_{YY}.json"),
+    output:
+        at("input_{YY}_proj/{chunk}.h5"),
+    params:
+        rows=rows,
+        code=code("input_proj_piece"),
+    log:
+        at("logs/input_proj_{YY}_{chunk}.log"),
+    benchmark:
+        at("benchmarks/input_proj_{YY}_{chunk}.tsv")
+    conda:
+        "../../envs/refine2d.yaml"
+    threads: 4
+    resources:
+        mem_mb=memory(2000),
+    message:
+        "Iteration {wildcards.YY}: aligned particles in the MSA space, piece {wildcards.chunk}"
+    script:
+        "../scripts/input_proj_piece.py"
+
+
+rule input_proj:
+    input:
+        pieces=all_chunks("input_{YY}_proj/{chunk}.h5"),
+        state=before("state_{YY}.json"),
+    output:
+        at("input_{YY}_proj.hdf"),
+    params:
+        run=facts("n", "box", "working_box"),
+        code=code("input_proj"),
+    log:
+        at("logs/input_proj_{YY}.log"),
+    benchmark:
+        at("benchmarks/input_proj_{YY}.tsv")
+    conda:
+        "../../envs/refine2d.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+    message:
+        "Iteration {wildcards.YY}: projections joined"
+    script:
+        "../scripts/input_proj.py"
+
+
+rule classmx:
+    input:
+        particles=at("particles.h5"),
+        allrefs=at("allrefs_{YY}.hdf"),
+        basis=at("basis_{YY}.hdf"),
+        projections=at("input_{YY}_proj.hdf"),
+        state=before("state_{YY}.json"),
+    output:
+        at("classmx_{YY}.hdf"),
+    params:
+        options=opts("ncls", "minchange", "seed"),
+        run=facts("box", "working_box"),
+        code=code("classmx"),
+    log:
+        at("logs/classmx_{YY}.log"),
+    benchmark:
+        at("benchmarks/classmx_{YY}.tsv")
+    conda:
+        "../../envs/refine2d.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+    message:
+        "Iteration {wildcards.YY}: k-means in the MSA space"
+    script:
+        "../scripts/classmx.py"
+
+
+rule classes_piece:
+    input:
+        particles=at("particles.h5"),
+        classmx=at("classmx_{YY}.hdf"),
+        state=before("state_{YY}.json"),
+    output:
+        at("classes_{YY}/{group}.hdf"),
+    params:
+        options=opts("ncls", "mask_diameter", "maxshift", "mirror", "classiter", "classkeep", "classkeepsig", "center"),
+        run=facts("box", "apix", "working_box"),
+        share=share,
+        code=code("classes_piece"),
+    log:
+        at("logs/classes_{YY}_{group}.log"),
+    benchmark:
+        at("benchmarks/classes_{YY}_{group}.tsv")
+    conda:
+        "../../envs/refine2d.yaml"
+    threads: 4
+    resources:
+        mem_mb=memory(2000),
+    message:
+        "Iteration {wildcards.YY}: new averages, group {wildcards.group}"
+    script:
+        "../scripts/classes_piece.py"
+
+
+rule classes:
+    input:
+        pieces=all_groups("classes_{YY}/{group}.hdf"),
+        state=before("state_{YY}.json"),
+    output:
+        classes=at("classes_{YY}.hdf"),
+        resultmx=at("resultmx_{YY}.hdf"),
+    params:
+        options=opts("ncls"),
+        run=facts("n", "box", "apix", "working_box"),
+        code=code("classes"),
+    log:
+        at("logs/classes_{YY}.log"),
+    benchmark:
+        at("benchmarks/classes_{YY}.tsv")
+    conda:
+        "../../envs/refine2d.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+    message:
+        "Iteration {wildcards.YY}: averages joined"
+    script:
+        "../scripts/classes.py"
+
+
+rule state:
+    input:
+        allrefs=at("allrefs_{YY}.hdf"),
+        classes=at("classes_{YY}.hdf"),
+        classmx=at("classmx_{YY}.hdf"),
+        classmx_before=before("classmx_{YY}.hdf", first=FIRST_CLASSES),
+        state=before("state_{YY}.json"),
+    output:
+        at("state_{YY}.json"),
+    params:
+        options=opts("ncls", "minchange"),
+        code=code("state"),
+    log:
+        at("logs/state_{YY}.log"),
+    benchmark:
+        at("benchmarks/state_{YY}.tsv")
+    conda:
+        "../../envs/refine2d.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(500),
+    message:
+        "Iteration {wildcards.YY}: how many particles changed their class"
+    script:
+        "../scripts/state.py"

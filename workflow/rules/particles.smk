@@ -1,0 +1,54 @@
+# The input is ancient: what it holds counts, not when it was touched, and run.json has its fingerprint.
+
+
+rule particles_piece:
+    input:
+        particles=ancient(RUN.input),
+        exclude=given("exclude"),
+    output:
+        at("particles/{chunk}.h5"),
+    params:
+        options=opts("apix", "voltage", "cs", "ac", "ctf", "invert", "subset", "mask_diameter"),
+        run=facts("n_input", "box", "apix", "working_box"),
+        rows=rows,
+        code=code("particles_piece"),
+    log:
+        at("logs/particles_{chunk}.log"),
+    benchmark:
+        at("benchmarks/particles_{chunk}.tsv")
+    conda:
+        "../../envs/refine2d.yaml"
+    threads: 4
+    resources:
+        mem_mb=memory(2000),
+    message:
+        "Reading and normalising particles, piece {wildcards.chunk}"
+    script:
+        "../scripts/particles_piece.py"
+
+
+rule particles:
+    input:
+        particles=ancient(RUN.input),
+        exclude=given("exclude"),
+        pieces=all_chunks("particles/{chunk}.h5"),
+    output:
+        particles=at("particles.h5"),
+        lst=at("particles.lst"),
+    params:
+        options=opts("apix", "voltage", "cs", "ac", "ctf", "subset"),
+        run=facts("n_input", "box", "apix", "working_box"),
+        code=code("particles"),
+    log:
+        at("logs/particles.log"),
+    benchmark:
+        at("benchmarks/particles.tsv")
+    conda:
+        "../../envs/refine2d.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+    message:
+        "Joining the pieces; noise spectra and CTF parameters"
+    script:
+        "../scripts/particles.py"

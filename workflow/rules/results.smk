@@ -1,0 +1,123 @@
+rule classes_full_piece:
+    input:
+        particles=ancient(RUN.input),
+        store=at("particles.h5"),
+        classes=at(f"classes_{LAST}/{{group}}.hdf"),
+    output:
+        at("classes_full/{group}.hdf"),
+    params:
+        options=opts("apix", "voltage", "cs", "ac", "ctf", "invert", "mask_diameter", iteration=LAST),
+        run=facts("box", "apix", "working_box"),
+        code=code("classes_full_piece"),
+    log:
+        at("logs/classes_full_{group}.log"),
+    benchmark:
+        at("benchmarks/classes_full_{group}.tsv")
+    conda:
+        "../../envs/refine2d.yaml"
+    threads: 4
+    resources:
+        mem_mb=memory(4000),
+    message:
+        "Averages at full size from the original pixels, group {wildcards.group}"
+    script:
+        "../scripts/classes_full_piece.py"
+
+
+rule classes_mrcs:
+    input:
+        pieces=all_groups("classes_full/{group}.hdf"),
+        classes=at(f"classes_{LAST}.hdf"),
+    output:
+        stack=at("classes.mrcs"),
+        star=at("classes.star"),
+    params:
+        run=facts("box", "apix"),
+        code=code("classes_mrcs"),
+    log:
+        at("logs/classes_mrcs.log"),
+    benchmark:
+        at("benchmarks/classes_mrcs.tsv")
+    conda:
+        "../../envs/refine2d.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+    message:
+        "The averages for RELION"
+    script:
+        "../scripts/classes_mrcs.py"
+
+
+rule classes_png:
+    input:
+        stack=at("classes.mrcs"),
+        classes=at(f"classes_{LAST}.hdf"),
+    output:
+        at("classes.png"),
+    params:
+        options=opts("mask_diameter", iteration=LAST),
+        run=facts("apix"),
+        code=code("classes_png"),
+    log:
+        at("logs/classes_png.log"),
+    benchmark:
+        at("benchmarks/classes_png.tsv")
+    conda:
+        "../../envs/refine2d.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+    message:
+        "The picture of the averages"
+    script:
+        "../scripts/classes_png.py"
+
+
+rule particles_star:
+    input:
+        particles=ancient(RUN.input),
+        store=at("particles.h5"),
+        pieces=all_groups(f"classes_{LAST}/{{group}}.hdf"),
+    output:
+        at("particles.star"),
+    params:
+        options=opts("apix", "voltage", "cs", "ac"),
+        run=facts("box", "apix", "working_box"),
+        code=code("particles_star"),
+    log:
+        at("logs/particles_star.log"),
+    benchmark:
+        at("benchmarks/particles_star.tsv")
+    conda:
+        "../../envs/refine2d.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+    message:
+        "Each particle's class and pose for RELION"
+    script:
+        "../scripts/particles_star.py"
+
+
+rule parms:
+    output:
+        at("0_refine2d_parms.json"),
+    params:
+        options=opts(*OPTIONS.base),
+        later=str(OPTIONS.later),
+        run=facts("n", "n_input", "box", "apix", "working_box"),
+        code=code("parms"),
+    log:
+        at("logs/parms.log"),
+    benchmark:
+        at("benchmarks/parms.tsv")
+    conda:
+        "../../envs/refine2d.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(500),
+    message:
+        "The parameters of the run"
+    script:
+        "../scripts/parms.py"

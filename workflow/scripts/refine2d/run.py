@@ -1,0 +1,227 @@
+"""A run: its folder holds one input's particles, cut into chunks once and for all (run.json)."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from refine2d import code, files, options
+from refine2d.errors import UserError
+
+DEMO = "demo"  # the option `input` that stands for simulated particles
+DEMO_STAR = "demo/particles.star"
+CHUNK = 4096  # rows of a chunk, at most, unless the options say otherwise
+BATCH = 64  # a chunk is a multiple of it, so that results do not depend on the chunks
+SAMPLE = 1 << 16  # bytes that a fingerprint reads at each of its places
+PLACES = 16  # places of a file, and files of an input, that a fingerprint reads
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is known of a run's particles before any of them is read.
+
+    Attributes
+    ----------
+    input : str
+        Path of the input.
+    files : tuple of str
+        The stacks that it refers to.
+    fingerprint : str
+        Digest of the input's and the stacks' sizes and of sampled bytes of them.
+    n_input, n : int
+        Images in the input, and rows of all tables of this run.
+    box, apix
+        Box and pixel size (A) of the input.
+    apix_file : float or None
+        Pixel size that the input itself states.
+    subset, shrink
+        Options that fixed `n` and `working_box`.
+    working_box : int
+        Box of the particles that the run works on.
+    chunk : int
+        Rows of a chunk.
+    version : str
+        Digest of the library that created the run.
+    """
+
+    input: str
+    files: tuple[str, ...]
+    fingerprint: str
+    n_input: int
+    n: int
+    box: int
+    apix: float
+    apix_file: float | None
+    subset: int
+    shrink: int | str
+    working_box: int
+    chunk: int
+    version: str
+
+    @property
+    def chunks(self) -> int:
+        """Number of chunks."""
+        return -(-self.n // self.chunk)
+
+    def rows(self, chunk: int) -> tuple[int, int]:
+        """First row of a chunk and the row after its last."""
+        return chunk * self.chunk, min(self.n, (chunk + 1) * self.chunk)
+
+
+def open_run(folder: str, values: dict, check: bool = True) -> Run:
+    """The run in a folder, checked against the options; a new one where there is none. Nothing is written.
+
+    Parameters
+    ----------
+    folder : str
+    values : dict
+        All options' values (`options.Options.base`).
+    check : bool
+        Compare the input with the run's; a job of a running workflow need not.
+
+    Raises
+    ------
+    UserError
+        With one sentence for each mistake, a line each.
+    """
+    recorded = load(folder)
+    if recorded is None:
+        return _create(values)
+    if not check:
+        return recorded
+    if _fingerprint(values, recorded) != recorded.fingerprint:
+        raise UserError(
+            f"{folder} holds a run on another input ({recorded.input}, {recorded.n_input} images): "
+            "give another path, or remove that folder."
+        )
+    n = _rows(recorded.n_input, values)
+    if values["subset"] != recorded.subset or n != recorded.n:
+        raise UserError(
+            f"{folder} was created with subset={recorded.subset} and has {recorded.n} particles, now it would have {n}: "
+            "give another path, or remove that folder."
+        )
+    return _sized(recorded, values)
+
+
+def load(folder: str) -> Run | None:
+    """The run that a folder records, or None."""
+    try:
+        recorded = json.loads(Path(folder, "run.json").read_text())
+    except FileNotFoundError:
+        return None
+    try:
+        return Run(**recorded | {"files": tuple(recorded["files"])})
+    except (KeyError, TypeError):
+        raise UserError(
+            f"{folder}/run.json is not one that this version wrote: give another path, or remove that folder."
+        ) from None
+
+
+def write(folder: str, run: Run) -> None:
+    """Record the run in its folder, unless it already is."""
+    if load(folder) != run:
+        files.write_json(Path(folder, "run.json"), asdict(run))
+
+
+def name(number: int, count: int) -> str:
+    """Name of a chunk or group: its number, with as many digits as the last one needs, at least two."""
+    return f"{number:0{max(2, len(str(count - 1)))}d}"
+
+
+def _rows(n_input: int, values: dict) -> int:
+    if not (values["subset"] or values["exclude"]):
+        return n_input
+    from refine2d.particles import read_numbers, select
+
+    exclude = read_numbers(values["exclude"]) if values["exclude"] else ()
+    return len(select(n_input, exclude, values["subset"] or None)[0])
+
+
+def _create(values: dict) -> Run:
+    path, stacks, n_input, box, apix_file = _demo() if values["input"] == DEMO else _opened(values["input"])
+    n = _rows(n_input, values)
+    most = values["chunk"] or CHUNK
+    count = max(1, -(-n // most))
+    run = Run(
+        input=path,
+        files=stacks,
+        fingerprint=_digest(path, stacks, n_input),
+        n_input=n_input,
+        n=n,
+        box=box,
+        apix=0.0,
+        apix_file=apix_file,
+        subset=values["subset"],
+        shrink=0,
+        working_box=0,
+        chunk=BATCH * max(1, -(-n // (count * BATCH))),
+        version=code.version(),
+    )
+    return _sized(run, values)
+
+
+def _opened(path: str) -> tuple:
+    from refine2d.stacks import open_source
+
+    source = open_source(path)
+    return path, tuple(source.files()[1:]), source.n, source.box, source.optics[0].apix
+
+
+def _demo() -> tuple:
+    from refine2d.simulate import DEMO as demo
+
+    return DEMO_STAR, (), demo.n, demo.box, demo.apix
+
+
+def _sized(run: Run, values: dict) -> Run:
+    """The run with the pixel size and the working box that the options give it; mistakes are raised."""
+    apix = run.apix_file or values["apix"]
+    if not apix:
+        raise UserError(f"{run.input} does not say its pixel size: give apix=... in A.")
+    resolved = options.resolve(values, run.n, run.box, apix)
+    if mistakes := options.misfits(resolved, run.n, run.box, apix):
+        raise UserError("\n".join(mistakes))
+    if (apix, values["shrink"]) == (run.apix, run.shrink):
+        return run
+    from refine2d.particles import working_box
+
+    box = working_box(run.box, apix, values["shrink"])
+    return Run(**asdict(run) | {"apix": apix, "shrink": values["shrink"], "working_box": box})
+
+
+def _fingerprint(values: dict, recorded: Run) -> str:
+    """The fingerprint that the input of the options has now."""
+    if values["input"] == DEMO:
+        path, stacks, n, *_ = _demo()
+        return _digest(path, stacks, n)
+    return _digest(values["input"], recorded.files, recorded.n_input)
+
+
+def _digest(path: str, stacks: tuple[str, ...], n: int) -> str:
+    if path == DEMO_STAR:  # it may not exist yet
+        return f"demo of {n} particles"
+    total = hashlib.sha256()
+    for file in (path, *_spread(stacks)):
+        total.update(_sampled(Path(file)))
+    return total.hexdigest()
+
+
+def _sampled(path: Path) -> bytes:
+    """Digest of a file's size and of bytes at places spread evenly over it."""
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: the run's input refers to it.") from None
+    total = hashlib.sha256(str(size).encode())
+    with path.open("rb") as file:
+        for place in _spread(range(0, max(size, 1), SAMPLE)):
+            file.seek(place)
+            total.update(file.read(SAMPLE))
+    return total.digest()
+
+
+def _spread(items):
+    """At most PLACES of the items, the first and the last among them."""
+    if len(items) <= PLACES:
+        return items
+    return [items[i * (len(items) - 1) // (PLACES - 1)] for i in range(PLACES)]
