@@ -1,0 +1,174 @@
+"""An opened input: where each image lies, its optics and its CTF. Pixels are read on request."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+
+from refine2d.ctf import CtfTable
+from refine2d.errors import UserError
+
+
+class Stack(Protocol):
+    """One file of `n` square images (`box` pixels a side, `apix` Angstrom a pixel or None)."""
+
+    path: str
+    n: int
+    box: int
+    apix: float | None
+
+    def images(self, numbers: np.ndarray) -> np.ndarray:
+        """Images by 0-based number, float32 (m, box, box)."""
+
+
+@dataclass(frozen=True)
+class Optics:
+    """What the images of one optics group share; None where the file does not say.
+
+    Attributes
+    ----------
+    apix : Angstrom per pixel
+    voltage : kV
+    cs : mm
+    ac : amplitude contrast, fraction
+    premultiplied : the images have been multiplied by their CTF
+    """
+
+    name: str
+    apix: float | None = None
+    voltage: float | None = None
+    cs: float | None = None
+    ac: float | None = None
+    premultiplied: bool = False
+
+
+@dataclass
+class Source:
+    """An input of n images.
+
+    Attributes
+    ----------
+    path : str
+        The file that was opened.
+    stacks : list of Stack
+        The files that hold the pixels.
+    stack, index : int arrays (n,)
+        For each image, its place in `stacks` and its 0-based number in there.
+    optics : list of Optics
+    group : int32 array (n,)
+        For each image, its place in `optics`.
+    ctf : CtfTable or None
+        NaN where the file has no voltage, Cs or amplitude contrast.
+    read_table : callable or None
+        Reads the STAR blocks that are carried through, see `table`.
+    """
+
+    path: str
+    stacks: list[Stack]
+    stack: np.ndarray
+    index: np.ndarray
+    optics: list[Optics]
+    group: np.ndarray
+    ctf: CtfTable | None = None
+    read_table: Callable[[], dict] | None = None
+
+    @property
+    def n(self) -> int:
+        """Number of images."""
+        return len(self.index)
+
+    @property
+    def box(self) -> int:
+        """Side of an image, pixels."""
+        return self.stacks[0].box
+
+    @cached_property
+    def table(self) -> dict | None:
+        """All blocks of a STAR file as `star.read_star` gives them; None for other formats."""
+        return self.read_table() if self.read_table else None
+
+    def images(self, numbers) -> np.ndarray:
+        """Images by number.
+
+        Parameters
+        ----------
+        numbers : int array (m,)
+            0-based, in any order.
+
+        Returns
+        -------
+        float32 array (m, box, box), axes (image, y, x)
+
+        Raises
+        ------
+        UserError
+            For a number that is not in 0..n-1, or when a file cannot be read any more.
+        """
+        numbers = np.atleast_1d(np.asarray(numbers, np.int64))
+        wrong = numbers[(numbers < 0) | (numbers >= self.n)]
+        if len(wrong):
+            raise UserError(f"{self.path} has no image {wrong[0]}: its images are 0 to {self.n - 1}.")
+        out = np.empty((len(numbers), self.box, self.box), np.float32)
+        stack, index = self.stack[numbers], self.index[numbers]
+        for s in np.unique(stack):
+            rows = np.flatnonzero(stack == s)
+            out[rows] = self.stacks[s].images(index[rows])
+        return out
+
+    def locations(self) -> tuple[np.ndarray, list[str]]:
+        """For each image its 0-based number in its stack, int64 (n,), and the path of that stack."""
+        return self.index, [self.stacks[s].path for s in self.stack]
+
+    def files(self) -> list[str]:
+        """Every file that the input consists of."""
+        return list(dict.fromkeys([self.path, *(stack.path for stack in self.stacks)]))
+
+
+def single(stack: Stack, optics: list[Optics], group=None, ctf: CtfTable | None = None) -> Source:
+    """The input that consists of the whole of one stack."""
+    rows = np.arange(stack.n)
+    group = np.zeros(stack.n, np.int32) if group is None else group
+    return Source(stack.path, [stack], np.zeros(stack.n, np.int32), rows, optics, group, ctf)
+
+
+def group_rows(columns: dict[str, np.ndarray], names=None) -> tuple[list[Optics], np.ndarray]:
+    """Optics groups from per-image columns: images that agree in all of them, `ac` aside, share a group.
+
+    Parameters
+    ----------
+    columns : dict of float64 arrays (n,)
+        Fields of `Optics`; NaN for unknown. A phase plate makes `ac` differ between micrographs in EMAN2's
+        files, so that it sets no group apart; a group of several values has None.
+    names : list of n str, optional
+        Group names; images of different names never share a group.
+
+    Returns
+    -------
+    optics : list of Optics
+    group : int32 array (n,)
+    """
+    group = np.zeros(len(columns["apix"]), np.int64)
+    keys = [values for field, values in columns.items() if field != "ac"]
+    for key in keys if names is None else [np.unique(names, return_inverse=True)[1], *keys]:
+        values, code = np.unique(key, return_inverse=True)
+        group = np.unique(group * len(values) + code, return_inverse=True)[1]
+    optics = []
+    for g, first in enumerate(np.unique(group, return_index=True)[1]):
+        known = {
+            field: float(values[first]) for field, values in columns.items() if np.isfinite(values[first])
+        }
+        if np.ptp(columns["ac"][group == g]) > 0:
+            known.pop("ac")
+        known["premultiplied"] = bool(known.get("premultiplied", False))
+        optics.append(Optics(f"opticsGroup{g + 1}" if names is None else str(names[first]), **known))
+    return optics, group.astype(np.int32)
+
+
+def check_apix(path: str, optics: list[Optics]) -> None:
+    """Refuse an input of several pixel sizes."""
+    sizes = sorted({group.apix for group in optics if group.apix is not None})
+    if len(sizes) > 1 and sizes[-1] - sizes[0] > 1e-4 * sizes[0]:
+        listed = ", ".join(f"{size:g}" for size in sizes)
+        raise UserError(f"{path} mixes pixel sizes ({listed} A); bring its images to one pixel size first.")

@@ -1,0 +1,350 @@
+"""RELION STAR files: particles as an input, and tables carried through as text.
+
+Values stay the strings of the file from reading to writing (the `starfile` package changes quotes, ``nan``,
+``#`` and the digits of numbers). One row is one line, as in RELION's own files.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from refine2d.ctf import CtfTable
+from refine2d.errors import UserError
+from refine2d.files import atomic
+from refine2d.stacks import mrc
+from refine2d.stacks.source import Source, check_apix, group_rows
+
+Block = dict[str, np.ndarray | str]
+
+STRING = np.dtypes.StringDType()
+BATCH = 2**15
+
+OPTICS = {
+    "voltage": "rlnVoltage",
+    "cs": "rlnSphericalAberration",
+    "ac": "rlnAmplitudeContrast",
+    "premultiplied": "rlnCtfDataAreCtfPremultiplied",
+}
+PIXEL_SIZE = ("rlnImagePixelSize", "rlnPixelSize")
+DETECTOR = ("rlnDetectorPixelSize", "rlnMagnification")
+DEFOCUS = ("rlnDefocusU", "rlnDefocusV", "rlnDefocusAngle", "rlnPhaseShift")
+GROUP = ("rlnOpticsGroup", "rlnOpticsGroupName")
+IMAGE = "rlnImageName"
+NEEDED = {IMAGE, *OPTICS.values(), *PIXEL_SIZE, *DETECTOR, *DEFOCUS, *GROUP}
+
+TOKEN = re.compile(r"""\s*(?:"(.*?)"(?=\s|$)|'(.*?)'(?=\s|$)|(\#.*)|(\S+))""", re.ASCII)
+SPECIAL = re.compile(r"""^$|^["'#_]|^data_|^loop_|[ \t\v\f\x1c-\x1f]""", re.MULTILINE)
+
+
+def open_source(path: str, project: str = ".") -> Source:
+    """RELION particles as an input: 3.1 with an optics table, or the older single table.
+
+    Parameters
+    ----------
+    path : str
+    project : str
+        Stacks are looked for from the STAR file's folder, then this one, then the folders above the first.
+
+    Raises
+    ------
+    UserError
+        For a damaged table, a column that should be numbers and is not, a stack that is missing or no stack,
+        image numbers outside their stack, or different pixel or box sizes.
+    """
+    blocks = read_star(path, NEEDED)
+    particles = _particles(path, blocks)
+    n = len(particles[IMAGE])
+    field, names = _joined(path, particles, _table(blocks.get("optics", {})))
+
+    columns = {name: field(label, np.full(n, np.nan)) for name, label in OPTICS.items()}
+    columns["apix"] = _pixel_size(field, np.full(n, np.nan))
+    optics, group = group_rows(columns, names)
+    check_apix(path, optics)
+    ctf = None
+    if DEFOCUS[0] in particles:
+        u = field(DEFOCUS[0])
+        v, angle, phase = field(DEFOCUS[1], u), field(DEFOCUS[2], np.zeros(n)), field(DEFOCUS[3], np.zeros(n))
+        ctf = CtfTable(u, v, angle, phase, columns["voltage"], columns["cs"], columns["ac"])
+    stacks, stack, index = _locate(path, particles[IMAGE], project)
+    return Source(path, stacks, stack, index, optics, group, ctf, partial(read_star, path))
+
+
+def read_star(path: str, columns: set[str] | None = None) -> dict[str, Block]:
+    """Read a STAR file.
+
+    Parameters
+    ----------
+    path : str
+    columns : set of str, optional
+        Labels to keep, without the underscore; all by default.
+
+    Returns
+    -------
+    dict
+        Block name (without ``data_``) to a dict of labels: arrays of strings (numpy's `StringDType`) in a
+        loop, else strings.
+
+    Raises
+    ------
+    UserError
+        With the line, where the file is no STAR file or a row has too many or too few values.
+    """
+    blocks: dict[str, Block | _Loop] = {}
+    name = None
+    try:
+        with open(path, encoding="utf-8") as file:
+            for number, line in enumerate(file, 1):
+                words = _split(line)
+                if not words:
+                    continue
+                first = "" if line.lstrip()[0] in "\"'" else words[0]
+                block = blocks.get(name)
+                if first.startswith("data_") and len(words) == 1:
+                    name = first[5:]
+                    if name in blocks:
+                        raise UserError(f"{path}, line {number}: a second block {first}.")
+                    blocks[name] = {}
+                elif first == "loop_" and block == {}:
+                    blocks[name] = _Loop(columns)
+                elif isinstance(block, _Loop) and first.startswith("_") and not block.started:
+                    block.labels.append(first[1:])
+                elif isinstance(block, _Loop) and len(words) == len(block.labels):
+                    block.add(words)
+                elif isinstance(block, _Loop) and block.labels:
+                    wanted = len(block.labels)
+                    raise UserError(
+                        f"{path}, line {number} has {len(words)} values, not {wanted} as the table."
+                    )
+                elif isinstance(block, dict) and first.startswith("_") and len(words) == 2:
+                    if columns is None or first[1:] in columns:
+                        block[first[1:]] = words[1]
+                else:
+                    raise UserError(
+                        f"{path}, line {number} is not what a STAR file may have there: {line[:60]!r}."
+                    )
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is not a STAR file: it is not text.") from None
+    return {name: block.columns() if isinstance(block, _Loop) else block for name, block in blocks.items()}
+
+
+class _Loop:
+    """The rows of a loop, turned into columns a batch at a time, so that few Python strings live at once."""
+
+    def __init__(self, keep: set[str] | None):
+        self.keep = keep
+        self.labels: list[str] = []
+        self.rows: list[list[str]] = []
+        self.batches: list[dict[str, np.ndarray]] = []
+
+    @property
+    def started(self) -> bool:
+        return bool(self.rows or self.batches)
+
+    def add(self, words: list[str]) -> None:
+        self.rows.append(words)
+        if len(self.rows) == BATCH:
+            self._flush()
+
+    def columns(self) -> Block:
+        self._flush()
+        first, *_ = self.batches
+        return {label: np.concatenate([batch[label] for batch in self.batches]) for label in first}
+
+    def _flush(self) -> None:
+        values = zip(*self.rows, strict=True) if self.rows else [()] * len(self.labels)
+        columns = zip(self.labels, values, strict=True)
+        self.batches.append(
+            {k: np.array(v, STRING) for k, v in columns if self.keep is None or k in self.keep}
+        )
+        self.rows = []
+
+
+def write_star(path: str, blocks: Mapping[str, Mapping]) -> None:
+    """Write a STAR file; the same blocks always give the same bytes.
+
+    Parameters
+    ----------
+    path : str
+    blocks : dict
+        As `read_star` gives them. Values are written as they are, quoted only where a reader would take them
+        for something else; numbers are written as `str` has them.
+
+    Raises
+    ------
+    ValueError
+        For a value that no STAR file can hold (with a line break), or columns of different lengths.
+    """
+    with atomic(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as file:
+        for name, block in blocks.items():
+            file.write("\n# version 30001\n" if "optics" in blocks else "")
+            file.write(f"\ndata_{name}\n\n")
+            if all(isinstance(value, str) for value in block.values()):
+                file.writelines(f"_{label} {_quoted([value])[0]}\n" for label, value in block.items())
+            else:
+                file.write("loop_ \n")
+                file.writelines(f"_{label} #{i} \n" for i, label in enumerate(block, 1))
+                file.writelines(_rows(block))
+            file.write(" \n")
+
+
+def _rows(block: Mapping) -> Iterator[str]:
+    columns = [np.asarray(column, STRING) for column in block.values()]
+    if len({len(column) for column in columns}) > 1:
+        raise ValueError("the columns of a STAR table differ in length")
+    for start in range(0, len(columns[0]), BATCH):
+        batch = [_quoted(column[start : start + BATCH].tolist()) for column in columns]
+        yield from (" ".join(row) + "\n" for row in zip(*batch, strict=True))
+
+
+def _quoted(values: list[str]) -> list[str]:
+    """The values, those in quotes that need them; one search over all of them, since few columns have any."""
+    text = "\n".join(values)
+    if "\r" in text or text.count("\n") != len(values) - 1:
+        raise ValueError("a value with a line break cannot be written to a STAR file")
+    return (
+        [_quote(value) if SPECIAL.search(value) else value for value in values]
+        if SPECIAL.search(text)
+        else values
+    )
+
+
+def _quote(value: str) -> str:
+    for quote in "\"'":
+        if not re.search(rf"{quote}(\s|$)", value, re.ASCII):
+            return f"{quote}{value}{quote}"
+    raise ValueError(f"a value with both kinds of quotes cannot be written to a STAR file: {value!r}")
+
+
+def _split(line: str) -> list[str]:
+    """The values of a line; a comment starts at a ``#`` that starts a word."""
+    if line.isascii() and not ('"' in line or "'" in line or "#" in line):
+        return line.split()
+    words = []
+    for double, single, comment, plain in TOKEN.findall(line):
+        if comment:
+            break
+        words.append(double or single or plain)
+    return words
+
+
+def _table(block: Block) -> dict[str, np.ndarray]:
+    """A block as columns; a block without a loop is a table of one row."""
+    return {label: np.atleast_1d(np.asarray(values, STRING)) for label, values in block.items()}
+
+
+def _particles(path: str, blocks: dict[str, Block]) -> dict[str, np.ndarray]:
+    for name in ("particles", *blocks):
+        if IMAGE in blocks.get(name, {}):
+            particles = _table(blocks[name])
+            if not len(particles[IMAGE]):
+                raise UserError(f"{path} lists no particles.")
+            return particles
+    raise UserError(f"{path} has no table of particles: no column {IMAGE}.")
+
+
+def _joined(path: str, particles: dict[str, np.ndarray], optics: dict[str, np.ndarray]):
+    """A function label -> float64 (n,), from the optics table or the particles; the group names (n,)."""
+    if GROUP[0] not in optics:
+        return partial(_field, path, particles, {}, None), None
+    ids = _numbers(path, optics, GROUP[0]).astype(np.int64)
+    if GROUP[0] in particles:
+        wanted = _numbers(path, particles, GROUP[0]).astype(np.int64)
+    elif len(ids) == 1:
+        wanted = np.full(len(particles[IMAGE]), ids[0])
+    else:
+        raise UserError(
+            f"{path} has several optics groups, but no column {GROUP[0]} tells which a particle is of."
+        )
+    order = np.argsort(ids)
+    row = order[np.searchsorted(ids, wanted, sorter=order).clip(max=len(ids) - 1)]
+    lost = np.flatnonzero(ids[row] != wanted)
+    if len(lost):
+        raise UserError(
+            f"{path}: particle {lost[0] + 1} is of optics group {wanted[lost[0]]}, which is not there."
+        )
+    names = optics.get(GROUP[1], np.array([f"opticsGroup{i}" for i in ids], STRING))
+    return partial(_field, path, particles, optics, row), names.astype(object)[row]
+
+
+def _field(path: str, particles: dict, optics: dict, row: np.ndarray | None, label: str, default=None):
+    if label in optics:
+        return _numbers(path, optics, label)[row]
+    return _numbers(path, particles, label) if label in particles else default
+
+
+def _pixel_size(field, default: np.ndarray) -> np.ndarray:
+    """Angstrom per pixel, from the image or from the detector's pixel (micrometres) and the magnification."""
+    for label in PIXEL_SIZE:
+        if (size := field(label)) is not None:
+            return size
+    pixel, magnification = map(field, DETECTOR)
+    return default if pixel is None or magnification is None else pixel * 1e4 / magnification
+
+
+def _numbers(path: str, table: dict[str, np.ndarray], label: str) -> np.ndarray:
+    """A column as finite float64."""
+    values = table[label]
+    try:
+        numbers = values.astype(np.float64)
+    except ValueError:
+        numbers = np.array([_number(value) for value in values])
+    wrong = np.flatnonzero(~np.isfinite(numbers))
+    if len(wrong):
+        raise UserError(f"{path}: {label} of row {wrong[0] + 1} is {values[wrong[0]]!r}, which is no number.")
+    return numbers
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return np.nan
+
+
+def _locate(path: str, names: np.ndarray, project: str) -> tuple[list[mrc.MrcStack], np.ndarray, np.ndarray]:
+    """The stacks that image names (``000001@stack.mrcs``) tell; each image's stack and 0-based number."""
+    stack, index = np.empty(len(names), np.int32), np.empty(len(names), np.int64)
+    places: dict[str, int] = {}
+    for i, name in enumerate(names.tolist()):
+        number, at, file = name.partition("@")
+        if at and not (number.isdecimal() and len(number) < 12 and file):
+            raise UserError(f"{path}, line {_line(path, name)}: {name} is not of the form number@stack.")
+        stack[i] = places.setdefault(file if at else name, len(places))
+        index[i] = int(number) - 1 if at else 0
+    folder = Path(path).parent
+    folders = [folder, Path(project), *folder.resolve().parents]
+    stacks = [mrc.open_stack(_find(path, file, folders)) for file in places]
+
+    limit = np.array([each.n for each in stacks])[stack]
+    wrong = np.flatnonzero((index < 0) | (index >= limit))
+    if len(wrong):
+        name, last = names[wrong[0]], limit[wrong[0]]
+        raise UserError(
+            f"{path}, line {_line(path, name)}: {name} is not in its stack, which has 1 to {last}."
+        )
+    for each in stacks:
+        if each.box != stacks[0].box:
+            raise UserError(
+                f"{path} mixes boxes of {stacks[0].box} ({stacks[0].path}) and {each.box} px ({each.path})."
+            )
+    return stacks, stack, index
+
+
+def _find(path: str, name: str, folders: list[Path]) -> str:
+    for folder in folders:
+        if (folder / name).is_file():
+            return os.path.normpath(folder / name)
+    raise UserError(
+        f"{path}, line {_line(path, name)}: the stack {name} is not there, be it from the folder of the STAR "
+        "file, from one above it or from the project's."
+    )
+
+
+def _line(path: str, text: str) -> int:
+    """The first line that has `text`."""
+    with open(path, encoding="utf-8") as file:
+        return next((number for number, line in enumerate(file, 1) if text in line), 0)
