@@ -400,6 +400,12 @@ class ParticleStore:
             return np.ones((len(rows), self.box, self.box // 2 + 1), np.float32)
         return ctf(self.ctf[rows], self.box, self._group_apix[self.group[rows]], self.ctf_mode)
 
+    def corrected(self, rows) -> np.ndarray:
+        """Images with the phases that the CTF turned turned back, float32 (m, box, box)."""
+        rows = np.atleast_1d(rows)
+        sign = np.sign(self._filter(rows, self.transfer(rows)))
+        return fourier.ift(fourier.ft(self.images(rows)) * sign, self.box)
+
     def matched(self, rows) -> tuple[np.ndarray, np.ndarray]:
         """The matched filter of some rows.
 
@@ -421,11 +427,15 @@ class ParticleStore:
         weight = np.where(self.used[rows], np.float32(1), 0)[:, None] / self.noise[self.group[rows]]
         weight[:, 0] = weight[:, self.box // 2] = 0
         c2 = (ring_power(transfer) * weight).astype(np.float32)
-        transfer[self._premultiplied[self.group[rows]]] = 1
         y = fourier.ft(self.images(rows))
-        y *= transfer
+        y *= self._filter(rows, transfer)
         y *= fourier.spread_rings(weight, self.box)
         return y, c2
+
+    def _filter(self, rows, transfer) -> np.ndarray:
+        """What is still to be multiplied by: 1 where the image has been multiplied by its CTF."""
+        transfer[self._premultiplied[self.group[rows]]] = 1
+        return transfer
 
     def _map(self, p: int) -> np.ndarray:
         if self._maps[p] is None:
