@@ -20,6 +20,7 @@ import scipy.fft
 from numba import njit
 
 from refine2d.ctf import CtfTable, ctf
+from refine2d.files import atomic
 from refine2d.stacks import mrc, star
 
 SUPPORT = 5.0  # standard deviations; a Gaussian is 4e-6 of its peak there
@@ -356,7 +357,7 @@ def star_blocks(sim: Simulation, known: Truth, poses: bool = False) -> dict[str,
 
 def write_truth(path: str | Path, sim: Simulation, known: Truth) -> None:
     """Write the simulation's recipe and the particles' poses and CTF parameters to an HDF5 file."""
-    with h5py.File(path, "w") as file:
+    with atomic(path) as unfinished, h5py.File(unfinished, "w") as file:
         file.attrs["simulation"] = json.dumps(asdict(sim))
         for name in ("rot", "tilt", "psi", "shift"):
             file[name] = getattr(known, name)
