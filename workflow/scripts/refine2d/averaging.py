@@ -77,13 +77,13 @@ def class_average(
     members = alignments.copy()
     kept = np.ones(len(rows), bool)
     quality = np.zeros(len(rows), np.float32)
-    image = wiener(*accumulate(store, rows, members), plan, floor)
+    image = wiener(*accumulate(store, rows, members), plan.mask_radius, floor)
     for _ in range(rounds):
         if centred:
-            image = shifted(image, centre(image, plan.mask_radius)) * _mask(plan)
+            image = masked(shifted(image, centre(image, plan.mask_radius)), plan.mask_radius)
         members, quality = align_members(store, rows, image, plan)
         kept = choose(quality, keep, keepsig)
-        image = wiener(*accumulate(store, rows[kept], members[kept]), plan, floor)
+        image = wiener(*accumulate(store, rows[kept], members[kept]), plan.mask_radius, floor)
     return ClassAverage(image, members, quality, kept)
 
 
@@ -107,7 +107,7 @@ def bootstrap(
     members = np.zeros(len(rows), ALIGNMENT)
     done = 1
     while done < len(rows):
-        image = wiener(*accumulate(store, rows[:done], members[:done]), plan, 0)
+        image = wiener(*accumulate(store, rows[:done], members[:done]), plan.mask_radius, 0)
         until = min(2 * done, len(rows))
         members[done:until] = align_members(store, rows[done:until], image, plan)[0]
         done = until
@@ -150,41 +150,44 @@ def accumulate(
     return total, weight
 
 
-def wiener(total: np.ndarray, weight: np.ndarray, plan: Plan, floor: np.ndarray | float) -> np.ndarray:
+def wiener(
+    total: np.ndarray, weight: np.ndarray, mask_radius: float, floor: np.ndarray | float
+) -> np.ndarray:
     """Wiener average of sums from `accumulate`.
 
     Parameters
     ----------
     total : ndarray
-        (L, L) float64.
+        (L, L) float64 sum of aligned ``back(C X / s2)``.
     weight : ndarray
-        (rings,) float64.
-    plan : Plan
-        Its mask is applied.
+        (rings,) float64 sum of C^2 / s2.
+    mask_radius : float
+        Pixels.
     floor : ndarray or float
         Least signal power of a ring.
 
     Returns
     -------
     ndarray
-        (L, L) float32, background level 0.
+        (L, L) float32, masked, background level 0.
     """
     box = len(total)
     coefficients = ft(total)
     safe = np.maximum(weight, 1e-12)
-    signal = (ring_mean(np.abs(coefficients) ** 2, box) - safe) / safe**2
+    signal = np.where(weight > 0, (ring_mean(np.abs(coefficients) ** 2, box) - safe) / safe**2, 0)
     signal = np.maximum(signal, np.maximum(floor, FLOOR * FLOOR * signal.max()))
-    filtered = np.where(weight > 0, 1 / (safe + 1 / np.maximum(signal, 1e-12)), 0)
-    image = ift(coefficients * spread_rings(filtered, box), box)
-    return masked(image, plan)
+    gain = np.where(weight > 0, 1 / (safe + 1 / np.maximum(signal, 1e-12)), 0)
+    return masked(ift(coefficients * spread_rings(gain, box), box), mask_radius)
 
 
-def masked(image: np.ndarray, plan: Plan) -> np.ndarray:
-    """The image less its background level, times the soft mask; (..., L, L) float32."""
-    far = radius(plan.box)
-    outside = (far > plan.mask_radius) & (far < plan.box / 2)
+def masked(image: np.ndarray, mask_radius: float) -> np.ndarray:
+    """Images less their background level, times the soft mask; (..., L, L) float32."""
+    box = image.shape[-1]
+    far = radius(box)
+    outside = (far > mask_radius) & (far < box / 2)
     level = image[..., outside].mean(-1)[..., None, None] if outside.any() else 0
-    return ((image - level) * _mask(plan)).astype(np.float32)
+    mask = soft_mask(box, mask_radius, max(0.0, min(3.0, box / 2 - mask_radius)))
+    return ((image - level) * mask).astype(np.float32)
 
 
 def choose(quality: np.ndarray, keep: float, keepsig: bool) -> np.ndarray:
@@ -197,12 +200,7 @@ def choose(quality: np.ndarray, keep: float, keepsig: bool) -> np.ndarray:
     return kept
 
 
-def recentred(members: np.ndarray, image: np.ndarray, plan: Plan) -> np.ndarray:
+def recentred(members: np.ndarray, image: np.ndarray, mask_radius: float) -> np.ndarray:
     """Members' alignments to the average moved so that its particle lies in the centre; (n,) ALIGNMENT."""
-    x, y = centre(image, plan.mask_radius)
+    x, y = centre(image, mask_radius)
     return compose(members, sx=x, sy=y)
-
-
-def _mask(plan: Plan) -> np.ndarray:
-    edge = min(3.0, plan.box / 2 - plan.mask_radius)
-    return soft_mask(plan.box, plan.mask_radius, edge)

@@ -29,7 +29,7 @@ def chain(images: np.ndarray, plan: Plan) -> tuple[np.ndarray, np.ndarray]:
     aligned : ndarray
         (K, L, L) float32, sorted, centred and aligned, each interpolated once.
     """
-    images = np.stack([masked(shifted(i, centre(i, plan.mask_radius)), plan) for i in images])
+    images = np.stack([masked(shifted(i, centre(i, plan.mask_radius)), plan.mask_radius) for i in images])
     norm = np.linalg.norm(images.reshape(len(images), -1), axis=1)
     unit = images / np.maximum(norm, 1e-12)[:, None, None]
     y, c2 = ft(unit), np.zeros((len(unit), nrings(plan.box)), np.float32)
@@ -46,7 +46,7 @@ def chain(images: np.ndarray, plan: Plan) -> tuple[np.ndarray, np.ndarray]:
         pose[left[better]], link[left[better]] = found[better], found["score"][better]
         k = int(left[np.argmax(link[left])])
         order.append(k)
-        aligned.append(masked(undo(images[k : k + 1], pose[k : k + 1])[0], plan))
+        aligned.append(masked(undo(images[k : k + 1], pose[k : k + 1])[0], plan.mask_radius))
         left = left[left != k]
     return np.array(order), np.stack(aligned)
 

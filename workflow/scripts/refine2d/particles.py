@@ -393,18 +393,23 @@ class ParticleStore:
             out[mine] = self._map(p)[rows[mine] - self._starts[p]]
         return out
 
-    def transfer(self, rows) -> np.ndarray:
-        """The CTF of some rows under the store's mode, float32 (m, box, box // 2 + 1)."""
-        rows = np.atleast_1d(rows)
-        if self.ctf is None:
-            return np.ones((len(rows), self.box, self.box // 2 + 1), np.float32)
-        return ctf(self.ctf[rows], self.box, self._group_apix[self.group[rows]], self.ctf_mode)
+    def transfer(self, rows, box: int | None = None) -> np.ndarray:
+        """The CTF of some rows under the store's mode, in the working box or another sampling of the same field.
 
-    def corrected(self, rows) -> np.ndarray:
-        """Images with the phases that the CTF turned turned back, float32 (m, box, box)."""
+        Returns
+        -------
+        float32 array (m, box, box // 2 + 1)
+        """
         rows = np.atleast_1d(rows)
-        sign = np.sign(self._filter(rows, self.transfer(rows)))
-        return fourier.ift(fourier.ft(self.images(rows)) * sign, self.box)
+        box = box or self.box
+        if self.ctf is None:
+            return np.ones((len(rows), box, box // 2 + 1), np.float32)
+        apix = self._group_apix[self.group[rows]] * self.box / box
+        return ctf(self.ctf[rows], box, apix, self.ctf_mode)
+
+    def premultiplied(self, rows) -> np.ndarray:
+        """Whether images were multiplied by their CTF already: bool (m,)."""
+        return self._premultiplied[self.group[rows]]
 
     def matched(self, rows) -> tuple[np.ndarray, np.ndarray]:
         """The matched filter of some rows.
@@ -434,7 +439,7 @@ class ParticleStore:
 
     def _filter(self, rows, transfer) -> np.ndarray:
         """What is still to be multiplied by: 1 where the image has been multiplied by its CTF."""
-        transfer[self._premultiplied[self.group[rows]]] = 1
+        transfer[self.premultiplied(rows)] = 1
         return transfer
 
     def _map(self, p: int) -> np.ndarray:
