@@ -18,10 +18,10 @@ HARMONICS = 8  # of the half circle, so 2, 4, ... 16 of the circle
 def footprints(images: np.ndarray, mask_radius: float, kind: str = "harmonic") -> np.ndarray:
     """Invariants of phase-corrected images.
 
-    The amplitude spectrum of the masked image does not change with its shift; on a ring it is a function of the
-    angle with period 180 degrees, whose angular power spectrum changes neither with rotation nor with mirroring
-    (Schatz & van Heel 1990, doi:10.1016/0304-3991(90)90076-2). Each ring is brought to unit power, which takes
-    out the noise level and, up to astigmatism, the amplitude of the CTF.
+    The amplitude spectrum of an image does not change with shifts. On a ring it is a function of the angle
+    with period 180 degrees, whose angular power spectrum changes neither with rotation nor with mirroring
+    (Schatz & van Heel 1990, Ultramicroscopy 32, 255). Each ring is brought to unit power, which takes out the
+    noise level and, but for astigmatism, the amplitude of the CTF.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def _footprints(images, mask_radius, kind):
 
 
 def _amplitudes(images, mask_radius):
-    """Amplitudes on rings at even angles, (n, rings, ANGLES), by a discrete Fourier sum over the mask's pixels."""
+    """Amplitudes on rings at even angles, (n, rings, ANGLES), by Fourier sums over the mask's pixels."""
     pixels, waves, rings = _sampling(images.shape[-1], mask_radius)
     spectrum = images.reshape(len(images), -1)[:, pixels].astype(np.float32) @ waves
     cos, sin = spectrum.reshape(len(images), 2, rings, ANGLES).transpose(1, 0, 2, 3)

@@ -394,11 +394,9 @@ class ParticleStore:
         return out
 
     def transfer(self, rows, box: int | None = None) -> np.ndarray:
-        """The CTF of some rows under the store's mode, in the working box or another sampling of the same field.
+        """The CTF of some rows under the store's mode, float32 (m, box, box // 2 + 1).
 
-        Returns
-        -------
-        float32 array (m, box, box // 2 + 1)
+        Another `box` than the working box means another sampling of the same field of view.
         """
         rows = np.atleast_1d(rows)
         box = box or self.box
@@ -410,6 +408,12 @@ class ParticleStore:
     def premultiplied(self, rows) -> np.ndarray:
         """Whether images were multiplied by their CTF already: bool (m,)."""
         return self._premultiplied[self.group[rows]]
+
+    def corrected(self, rows) -> np.ndarray:
+        """Images with their phases flipped back where the CTF had turned them, float32 (m, box, box)."""
+        rows = np.atleast_1d(rows)
+        sign = np.sign(self._filter(rows, self.transfer(rows)))
+        return fourier.ift(fourier.ft(self.images(rows)) * sign, self.box)
 
     def matched(self, rows) -> tuple[np.ndarray, np.ndarray]:
         """The matched filter of some rows.
