@@ -4,12 +4,13 @@
     python benchmarks/score.py --truth scratch/data/truth.h5 Class2D/job001/run_it025_data.star
     python benchmarks/score.py --truth scratch/data/truth.h5 labels.txt --averages averages.mrcs
 
-A run is a run folder of this workflow (its last iteration, or `--iteration`), a RELION particle STAR file, or a text
-file with a class number on each line (-1 for none).
+A run is a run folder of this workflow (its last iteration, or `--iteration`), a RELION particle STAR
+file, or a text file with a class number on each line (-1 for none).
 
-`spread` is the median angle between the viewing axes of two members of a class, each particle counting once; the
-sign of an axis is ignored, since opposite views are mirror images. The ideal: the half sphere cut into K equal caps.
-`FRC` compares each average with the noise-free projection at its members' mean axis, after rotation, mirror and shift.
+`spread` is the median angle between the viewing axes of two members of a class, each particle counting
+once; the sign of an axis is ignored, since opposite views are mirror images. Ideal is the half sphere cut
+into K equal caps. `FRC` compares each average with the noise-free projection at its members' mean axis,
+after rotation, mirror and shift, in the whole box.
 """
 
 import argparse
@@ -31,8 +32,8 @@ from refine2d.stacks import hdf
 class Run:
     """A classification: class of each particle (-1: none), and what else the run's files tell.
 
-    rows (n,): truth row of each particle; kept (n,): it is in its class's average; alignments (n,) in input pixels;
-    averages (K, L, L) with their pixel size in A.
+    rows (n,): truth row of each particle; kept (n,): it is in its class's average; alignments (n,) in input
+    pixels; averages (K, L, L) with their pixel size in A.
     """
 
     labels: np.ndarray
@@ -111,7 +112,7 @@ def angles_between(axes: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def spread(axes: np.ndarray, labels: np.ndarray) -> float:
-    """Median angle in degrees between two members of a class, each particle counting once; alone in a class: 0."""
+    """Median angle in degrees between two members of a class, each particle counting once; 0 if alone."""
     angles, weights = [], []
     for label in np.unique(labels[labels >= 0]):
         members = axes[labels == label]
@@ -240,7 +241,8 @@ def average_resolutions(
 def alignment_errors(run: Run, known: simulate.Truth) -> tuple[float, float]:
     """Median in-plane angle (degrees) and shift (input px) by which members miss their class's consensus.
 
-    An alignment turns a particle's true frame into the frame of its class; members of a class should agree on it.
+    An alignment turns a particle's true frame into the frame of its class: members of a class should
+    agree on it.
     """
     angles, shifts = [], []
     frames = known.rotations
@@ -264,7 +266,7 @@ def alignment_errors(run: Run, known: simulate.Truth) -> tuple[float, float]:
 
 
 def _consensus(rotations: np.ndarray) -> np.ndarray:
-    """Mean rotation of the better half: nearest to the member with the smallest median distance to the others."""
+    """Mean rotation of the better half, those nearest to the member that is nearest to most others."""
     trace = np.einsum("nij,mij->nm", rotations, rotations)
     core = trace[np.median(trace, axis=1).argmax()].argsort()[len(rotations) // 2 :]
     u, _, v = np.linalg.svd(rotations[core].sum(0))

@@ -48,7 +48,9 @@ def test_the_sheet_is_wide_rather_than_tall_and_has_few_gaps(k: int) -> None:
 
 @pytest.mark.parametrize("box", [33, 64, 100, 128, 256, 400])
 def test_tiles_are_about_128_px_and_the_sheet_has_the_size_they_need(tmp_path, box: int) -> None:
-    gallery.contact_sheet(marked(4, box), np.ones(4), tmp_path / "sheet.png", columns=2, title="Four", apix=2.0)
+    gallery.contact_sheet(
+        marked(4, box), np.ones(4), tmp_path / "sheet.png", columns=2, title="Four", apix=2.0
+    )
     side = gallery._tile_side(box)
     assert 100 <= side <= 154
     width, height = Image.open(tmp_path / "sheet.png").size

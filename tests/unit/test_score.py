@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 import score
+
 from refine2d import fourier, simulate, transforms
 
 SIM = replace(simulate.BENCHMARK, n=3000, box=48, apix=6.5)
@@ -116,7 +117,7 @@ def test_alignments_that_undo_the_truth_have_no_error(known) -> None:
 
 
 def true_alignments(known: simulate.Truth, labels: np.ndarray) -> np.ndarray:
-    """What turns each particle into the frame of its class's mean axis, mirrored where it is seen from behind."""
+    """What turns each particle into the frame of its class, mirrored where it is seen from behind."""
     out = transforms.alignment(np.zeros(len(labels)), sx=known.shift[:, 0], sy=known.shift[:, 1], ref=labels)
     for label in np.unique(labels):
         members = labels == label

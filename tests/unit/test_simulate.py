@@ -9,6 +9,7 @@ import pytest
 import starfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from refine2d import simulate
 
 SMALL = replace(simulate.BENCHMARK, n=200, box=48, apix=6.5)

@@ -1,7 +1,7 @@
-"""Simulate the demo's particles: demo/particles.mrcs, particles.star, truth.star and truth.h5."""
-
 from pathlib import Path
 
 from refine2d import simulate
+from refine2d.job import job
 
-simulate.write_dataset(simulate.DEMO, Path(snakemake.output[0]).parent)  # noqa: F821
+with job(snakemake) as this:
+    simulate.write_dataset(simulate.DEMO, Path(this.output.stack).parent)

@@ -1,11 +1,11 @@
 """Simulated particles with known truth: the demo's complex and the benchmark's.
 
-A molecule is a sum of 3D Gaussians. Its projection along any direction is a sum of 2D Gaussians, so images are
-exact: no volume, no interpolation, and shifts are part of the projection.
+A molecule is a sum of 3D Gaussians. Its projection along any direction is a sum of 2D Gaussians, so images
+are exact: no volume, no interpolation, and shifts are part of the projection.
 
-Conventions: the rotation matrix `A` of (rot, tilt, psi) takes molecule coordinates to the image frame (ZYZ Euler
-angles as in RELION); its third row is the viewing axis. A particle lies at pixel `box // 2 + shift`, so its
-`rlnOriginXAngst` is `-shift * apix`. Protein is bright.
+Conventions: the rotation matrix `A` of (rot, tilt, psi) takes molecule coordinates to the image frame (ZYZ
+Euler angles as in RELION); its third row is the viewing axis. A particle lies at pixel `box // 2 + shift`, so
+its `rlnOriginXAngst` is `-shift * apix`. Protein is bright.
 """
 
 import json
@@ -42,10 +42,10 @@ class Molecule:
 class Simulation:
     """Everything that determines a simulated stack, to the bit and one image at a time.
 
-    `snr` is the variance of the CTF-modulated signal over the whole box by the variance of the noise; shifts are
-    uniform in +-`max_shift` px in x and y; `defocus` and `astigmatism` are ranges in A; `views` is 'uniform' or
-    'preferred' (side views, end-on views and a few tilts); `uneven` adds what white noise lacks: colour, a ramp,
-    another grey level and contrast in each image.
+    `snr` is the variance of the CTF-modulated signal over the whole box by the variance of the noise;
+    shifts are uniform in +-`max_shift` px in x and y; `defocus` and `astigmatism` (U - V) are ranges in
+    A; `views` is 'uniform' or 'preferred' (side views, end-on views and a few tilts); `uneven` adds what
+    white noise lacks: colour, a ramp, another grey level and contrast in each image.
     """
 
     molecule: str
@@ -70,7 +70,7 @@ BENCHMARK = Simulation("ribosome", n=5000, box=64, apix=4.9, snr=0.08, seed=1)
 
 @dataclass(frozen=True)
 class Truth:
-    """What is known of n particles: rot, tilt, psi (n,) in degrees, shift (n, 2) as x, y in px, CTF parameters."""
+    """Of n particles: rot, tilt, psi (n,) in degrees, shift (n, 2) as x, y in px, CTF parameters."""
 
     rot: np.ndarray
     tilt: np.ndarray
@@ -90,7 +90,7 @@ class Truth:
 
 
 def euler_matrices(rot: np.ndarray, tilt: np.ndarray, psi: np.ndarray) -> np.ndarray:
-    """Rotation matrices (n, 3, 3) of ZYZ Euler angles in degrees: `Rz(psi) Ry(tilt) Rz(rot)`, RELION's signs."""
+    """Rotation matrices (n, 3, 3) of ZYZ Euler angles in degrees, `Rz(psi) Ry(tilt) Rz(rot)` (RELION)."""
     a, b, g = (np.deg2rad(np.atleast_1d(np.asarray(x, float))) for x in (rot, tilt, psi))
     return _about_z(g) @ _about_y(b) @ _about_z(a)
 
@@ -107,7 +107,7 @@ def _about_y(angle: np.ndarray) -> np.ndarray:
 
 @lru_cache
 def molecule(name: str) -> Molecule:
-    """The molecule called 'barrel' (the demo) or 'ribosome' (the benchmark), its centre of mass at the origin."""
+    """The molecule called 'barrel' (demo) or 'ribosome' (benchmark), its centre of mass at the origin."""
     built = {"barrel": _barrel, "ribosome": _ribosome}[name]()
     centre = np.average(built.centres, axis=0, weights=built.mass)
     return Molecule(built.centres - centre, built.sigma, built.mass)
@@ -116,7 +116,8 @@ def molecule(name: str) -> Molecule:
 def _barrel() -> Molecule:
     """Four stacked rings of seven subunits around a channel, two of each kind: a proteasome's build (D7)."""
     rng = np.random.default_rng(7)
-    inner, outer = _subunit(rng) + [42.0, 0, 20.5], _subunit(rng) * [1.1, 1, 0.95] + [39.0, 0, 56.5]
+    inner = np.add(_subunit(rng), [42.0, 0, 20.5])
+    outer = np.add(_subunit(rng) * [1.1, 1, 0.95], [39.0, 0, 56.5])
     lid = rng.normal([19.0, 0, 64.0], [3, 3, 3], (12, 3))
     half = np.concatenate([inner, outer @ _about_z(np.array([0.08]))[0], lid])
     half = np.concatenate([half @ turn for turn in _about_z(2 * np.pi * np.arange(7) / 7)])
@@ -173,7 +174,7 @@ def _ribosome() -> Molecule:
 def _double_helix(
     rng: np.random.Generator, middle: np.ndarray, axis: np.ndarray, length: float
 ) -> np.ndarray:
-    """Phosphate-like centres of an A-form helix: radius 9 A, pitch 29 A, a centre every 5.6 A on each strand."""
+    """Centres along an A-form double helix: radius 9 A, pitch 29 A, one every 5.6 A on each strand."""
     side = np.cross(axis, _direction(rng))
     side /= np.linalg.norm(side)
     up = np.cross(axis, side)
@@ -262,7 +263,7 @@ def select(known: Truth, rows: np.ndarray | slice) -> Truth:
 
 
 def signal(sim: Simulation, known: Truth) -> np.ndarray:
-    """CTF-modulated, noise-free images of the particles in `known`, float32 (n, box, box), in units of `project`."""
+    """CTF-modulated, noise-free images of known particles, float32 (n, box, box), scaled as `project`."""
     big = 2 * round(sim.box * PADDING / 2)
     images = project(molecule(sim.molecule), known.rotations, known.shift, big, sim.apix)
     spectrum = scipy.fft.rfft2(images) * ctf(known.ctf, big, sim.apix)

@@ -1,0 +1,129 @@
+"""Classify the real beta-galactosidase particles and compare with the averages that RELION's Class2D made.
+
+    python benchmarks/bgal.py --data ../shared/data/bgal --scratch scratch
+    python benchmarks/bgal.py --data ../shared/data/bgal --run scratch/bgal
+
+A particle counts if its class average correlates with any of RELION's at 0.7 or more: both low-pass
+filtered at 16 A, best rotation, mirror and shift up to 12 px, inside a circular mask of 200 A on RELION's
+average (each of the two with its mean inside the mask removed).
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+import scipy.fft
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "workflow" / "scripts"))
+import run as benchmark
+import score
+
+from refine2d import fourier, transforms
+
+CONFIG = {"ncls": 32, "iter": 6, "ctf": "none", "apix": 3.54}
+LOW_PASS, MASK_DIAMETER, MAX_SHIFT = 16.0, 200.0, 12  # A, A, px
+THRESHOLDS = (0.7, 0.8, 0.9)
+
+
+def low_pass(images: np.ndarray, apix: float, resolution: float = LOW_PASS) -> np.ndarray:
+    """Images (n, L, L) without what is finer than `resolution` in A; a raised-cosine edge of two rings."""
+    box = images.shape[-1]
+    beyond = np.hypot(*fourier.frequencies(box)) - box * apix / resolution
+    return fourier.ift(fourier.ft(images) * (0.5 - 0.5 * np.sin(np.pi / 2 * np.clip(beyond, -1, 1))), box)
+
+
+def best_correlations(
+    averages: np.ndarray, references: np.ndarray, apix: float, step: float = 3.0, fine: int = 5
+) -> np.ndarray:
+    """Correlation coefficients (n, m) of averages (n, L, L) with references (m, L, L) in their best pose.
+
+    Every angle (`step` degrees), mirror and whole-pixel shift at half the sampling, which the low-pass
+    allows, and then the `fine` best references of each average at the full sampling, in whole degrees and
+    pixels around there.
+    """
+    averages, references = (low_pass(images, apix) for images in (averages, references))
+    half = references.shape[-1] // 4 * 2
+    factor = references.shape[-1] / half
+    small, small_references = fourier.crop(averages, half), fourier.crop(references, half)
+    poses = [(angle, mirror) for mirror in (False, True) for angle in np.arange(0, 360, step)]
+    best = np.full((len(averages), len(references)), -1.0)
+    pose = np.zeros((*best.shape, 2))
+    for angle, mirror in poses:
+        found = _correlate(_turned(small, angle, mirror), small_references, apix * factor, MAX_SHIFT / factor)
+        better = found > best
+        best[better], pose[better] = found[better], (angle, mirror)
+    for i, average in enumerate(averages):
+        for j in np.argsort(-best[i])[:fine]:
+            trial = np.arange(-step, step + 1) + pose[i, j, 0]
+            turned = np.concatenate([_turned(average[None], angle, bool(pose[i, j, 1])) for angle in trial])
+            best[i, j] = _correlate(turned, references[j : j + 1], apix, MAX_SHIFT).max()
+    return best
+
+
+def _turned(images: np.ndarray, angle: float, mirror: bool) -> np.ndarray:
+    return transforms.undo(images, transforms.alignment(np.full(len(images), angle), mirror))
+
+
+def _correlate(images: np.ndarray, references: np.ndarray, apix: float, reach: float) -> np.ndarray:
+    """Largest correlation coefficient (n, m) over shifts up to `reach` px, inside the mask."""
+    box = references.shape[-1]
+    size = box + 2 * int(np.ceil(reach))  # zeros around, so that nothing wraps into the mask
+    mask = (fourier.radius(box) < min(MASK_DIAMETER / apix / 2, box / 2)).astype(np.float32)
+    inside = mask.sum()
+    centred = (references - (references * mask).sum((1, 2), keepdims=True) / inside) * mask
+    norm = np.sqrt((centred**2).sum((1, 2)))
+
+    def transform(stack: np.ndarray) -> np.ndarray:
+        return scipy.fft.rfft2(stack, s=(size, size))
+
+    mask_ft, image_ft = np.conj(transform(mask)), transform(images)
+    total = scipy.fft.irfft2(image_ft * mask_ft, s=(size, size))
+    squares = scipy.fft.irfft2(transform(images**2) * mask_ft, s=(size, size))
+    deviation = np.sqrt(np.maximum(squares - total**2 / inside, 1e-6 * squares.max((1, 2), keepdims=True)))
+    offset = np.fft.fftfreq(size) * size
+    near = np.hypot(offset[:, None], offset) <= reach + 1e-6
+    reference_ft = np.conj(transform(centred))
+    out = np.empty((len(images), len(references)))
+    for i in range(len(images)):
+        products = scipy.fft.irfft2(image_ft[i] * reference_ft, s=(size, size))
+        out[i] = (products[:, near] / deviation[i][near]).max(1) / norm
+    return out
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder of the particles and RELION's averages"
+    )
+    parser.add_argument("--run", type=Path, help="score this finished run; otherwise one is made")
+    parser.add_argument("--scratch", type=Path, help="folder to make a run in")
+    parser.add_argument("--cores", type=int, default=2, help="default %(default)s")
+    parser.add_argument("--set", nargs="*", default=[], metavar="OPTION=VALUE", help=f"besides {CONFIG}")
+    options = parser.parse_args()
+    if not (options.run or options.scratch):
+        parser.error("give --run or --scratch")
+    folder = options.run or options.scratch / "bgal"
+    if not options.run:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        config = CONFIG | benchmark.options_of(options.set)
+        cost = benchmark.workflow(options.data / "particles.mrcs", folder, config, options.cores)
+        print(f"\n{benchmark.cost_table(cost, folder)}\n")
+    references, apix = score.read_averages(options.data / "relion_class2d_averages.mrcs")
+    averages, _ = score.read_averages(folder / "classes.mrcs")
+    labels = score.read_run(folder, apix).labels
+    counts = np.bincount(labels[labels >= 0], minlength=len(averages))
+    best = best_correlations(averages, references, apix).max(1)
+    for k in np.argsort(-best):
+        print(f"class {k:3d}  {counts[k]:5d} particles  best correlation {best[k]:.3f}")
+    print(f"\nof {counts.sum()} particles, in averages that match one of RELION's:")
+    for threshold in THRESHOLDS:
+        matching = best >= threshold
+        share = 100 * counts[matching].sum() / counts.sum()
+        print(f"{share:5.1f} % at {threshold} or more ({matching.sum()} of {len(averages)} averages)")
+
+
+if __name__ == "__main__":
+    main()

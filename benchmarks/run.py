@@ -1,0 +1,130 @@
+"""Run the benchmark: simulate, classify with the workflow, score; one table in the end.
+
+    python benchmarks/run.py --scratch scratch
+    python benchmarks/run.py --scratch scratch --n 2000 --set ncls=20 iter=8
+
+CPU seconds and memory are those of snakemake and all its jobs, as the kernel counts them.
+"""
+
+import argparse
+import csv
+import re
+import resource
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "workflow" / "scripts"))
+import score
+
+from refine2d import simulate
+
+ROOT = Path(__file__).resolve().parent.parent
+CONFIG = {"ncls": 50, "iter": 6, "mask_diameter": 270}
+
+
+@dataclass
+class Cost:
+    """Wall seconds, CPU seconds of all processes, and the peak memory in MB of the largest one."""
+
+    wall: float
+    cpu: float
+    memory: float
+
+
+def workflow(particles: Path, folder: Path, config: dict[str, object], cores: int) -> Cost:
+    """Run the workflow on `particles` into `folder` and say what it cost.
+
+    Raises
+    ------
+    subprocess.CalledProcessError
+        When the workflow fails.
+    """
+    config = config | {"input": particles.resolve(), "path": folder.resolve()}
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--snakefile",
+        str(ROOT / "Snakefile"),
+        "--cores",
+        str(cores),
+    ]
+    command += [
+        "--quiet",
+        "progress",
+        "rules",
+        "--config",
+        *(f"{name}={value}" for name, value in config.items()),
+    ]
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    subprocess.run(command, check=True, cwd=folder.parent)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Cost(time.perf_counter() - start, cpu, after.ru_maxrss / 1024)
+
+
+def shares(folder: Path) -> dict[str, tuple[float, float, float]]:
+    """CPU seconds, wall seconds and peak memory in MB of each step, from its benchmark files."""
+    steps: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
+    for path in sorted((folder / "benchmarks").rglob("*.tsv")):
+        step = re.sub(r"(_\d\d+)+$", "", path.stem)
+        for row in csv.DictReader(path.read_text().splitlines(), delimiter="\t"):
+            wall, cpu, memory = (_number(row.get(name)) for name in ("s", "cpu_time", "max_rss"))
+            total = steps[step]
+            total[:] = total[0] + cpu, total[1] + wall, max(total[2], memory)
+    return {name: tuple(total) for name, total in sorted(steps.items(), key=lambda item: -item[1][0])}
+
+
+def _number(text: str | None) -> float:
+    """A number of a benchmark file, 0 where a job was too short to be measured."""
+    try:
+        return float(text or 0)
+    except ValueError:
+        return 0.0
+
+
+def cost_table(cost: Cost, folder: Path) -> str:
+    """The costs as lines of text: the whole run, then step by step."""
+    lines = [
+        f"wall {cost.wall:.0f} s, CPU {cost.cpu:.0f} s, largest process {cost.memory:.0f} MB",
+        "",
+        f"{'step':24}{'CPU s':>8}{'wall s':>8}{'MB':>8}",
+    ]
+    lines += [f"{name:24}{cpu:8.1f}{wall:8.1f}{mb:8.0f}" for name, (cpu, wall, mb) in shares(folder).items()]
+    return "\n".join(lines)
+
+
+def options_of(words: list[str]) -> dict[str, str]:
+    """Options from words like `ncls=20`."""
+    return dict(word.split("=", 1) for word in words)
+
+
+def main() -> None:
+    default = simulate.BENCHMARK
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--scratch", type=Path, required=True, help="folder for particles and run")
+    parser.add_argument("--n", type=int, default=default.n, help="particles (default %(default)s)")
+    parser.add_argument("--snr", type=float, default=default.snr, help="default %(default)s")
+    parser.add_argument("--seed", type=int, default=default.seed, help="of the simulation")
+    parser.add_argument("--cores", type=int, default=2, help="default %(default)s")
+    parser.add_argument("--name", default="run", help="the run's folder in the scratch folder")
+    parser.add_argument("--set", nargs="*", default=[], metavar="OPTION=VALUE", help=f"besides {CONFIG}")
+    options = parser.parse_args()
+    sim = replace(default, n=options.n, snr=options.snr, seed=options.seed)
+    data, folder = options.scratch / f"data_{sim.n}_{sim.snr}_{sim.seed}", options.scratch / options.name
+    if not (data / "truth.h5").exists():
+        simulate.write_dataset(sim, data)
+    cost = workflow(data / "particles.star", folder, CONFIG | options_of(options.set), options.cores)
+    sim, known = simulate.read_truth(data / "truth.h5")
+    print(f"\n{cost_table(cost, folder)}\n")
+    print(score.table(score.score(score.read_run(folder, sim.apix), sim, known)))
+
+
+if __name__ == "__main__":
+    main()
