@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import scipy.ndimage
 from scipy import constants
 
 # ---- preparation: fourier, transforms, ctf, invariants ----
@@ -84,3 +85,55 @@ def harmonics(image, mask, rings, angles, count):
         amplitudes = np.abs(np.exp(-2j * np.pi * turns) @ around)
         out.append(amplitudes / math.sqrt(np.mean(amplitudes**2)))
     return np.array(out)
+
+
+# ---- alignment, averaging, MSA ----
+
+
+def shown(reference: np.ndarray, angle: float, mirror: bool, sx: float, sy: float) -> np.ndarray:
+    """A particle with the reference in the given pose, by spline interpolation of the fivefold oversampled image."""
+    box, fine = len(reference), 5
+    spectrum = np.fft.fftshift(np.fft.fft2(np.fft.ifftshift(reference)))
+    low = (fine * box) // 2 - box // 2
+    big = np.zeros((fine * box, fine * box), complex)
+    big[low : low + box, low : low + box] = spectrum
+    dense = np.fft.fftshift(np.fft.ifft2(np.fft.ifftshift(big)).real) * fine**2
+    axis = np.arange(box) - box // 2
+    x, y = np.meshgrid(axis - sx, axis - sy)
+    c, s = np.cos(np.radians(angle)), np.sin(np.radians(angle))
+    u, v = c * x + s * y, -s * x + c * y
+    u = -u if mirror else u
+    where = [fine * v + fine * box // 2, fine * u + fine * box // 2]
+    return scipy.ndimage.map_coordinates(dense, where, order=3, mode="constant")
+
+
+def log_likelihood_gain(template: np.ndarray, y: np.ndarray, c2: np.ndarray, band: int) -> float:
+    """Gain of a template over pure noise: sum over the whole plane, coefficient by coefficient."""
+    box = len(template)
+    t = np.fft.fft2(np.fft.ifftshift(template)) / box
+    total = 0.0
+    for row in range(box):
+        for column in range(box // 2 + 1):
+            ky = row if row < box // 2 else row - box
+            k = np.hypot(ky, column)
+            if not 0.5 < k <= band:
+                continue
+            count = 1 if column in (0, box // 2) else 2
+            value = (np.conj(t[row, column]) * y[row, column]).real
+            total += count * (value - 0.5 * c2[round(k)] * abs(t[row, column]) ** 2)
+    return total
+
+
+def posterior_mean(image: np.ndarray, mean: np.ndarray, vectors: np.ndarray, eigval: np.ndarray, c2: np.ndarray):
+    """Coefficients of one matched-filtered image, with the filter applied to every vector in Fourier space."""
+    box = len(image)
+    k = np.hypot(*np.meshgrid(np.fft.fftfreq(box) * box, np.fft.fftfreq(box) * box, indexing="ij"))
+    ring = np.rint(k).astype(int)
+    weight = np.where(ring <= box // 2, np.append(c2, 0)[np.minimum(ring, box // 2 + 1)], 0)
+
+    def seen(picture):
+        return np.fft.ifft2(np.fft.fft2(picture) * weight).real
+
+    gram = np.array([[(a * seen(b)).sum() for b in vectors] for a in vectors])
+    data = np.array([(a * (image - seen(mean))).sum() for a in vectors])
+    return np.linalg.solve(gram + np.diag(1 / eigval), data)

@@ -76,8 +76,9 @@ def seed(vectors: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarra
         apart = vectors.astype(np.float64) - vectors[chosen[-1]]
         distance = np.minimum(distance, (apart**2).sum(1))
         cumulated = np.cumsum(distance)
-        chosen.append(int(np.searchsorted(cumulated, rng.random() * cumulated[-1], side="right")))
-    return vectors[np.minimum(chosen, len(vectors) - 1)].astype(np.float32)
+        pick = np.searchsorted(cumulated, rng.random() * cumulated[-1], side="right")
+        chosen.append(min(int(pick), len(vectors) - 1))
+    return vectors[chosen].astype(np.float32)
 
 
 def _fill(vectors: np.ndarray, labels: np.ndarray, count: int, smallest: int) -> None:
@@ -98,6 +99,7 @@ def _fill(vectors: np.ndarray, labels: np.ndarray, count: int, smallest: int) ->
 
 def _means(vectors: np.ndarray, labels: np.ndarray, count: int) -> np.ndarray:
     sums = np.stack(
-        [np.bincount(labels, weights=column, minlength=count) for column in vectors.T.astype(np.float64)], axis=1
+        [np.bincount(labels, weights=column, minlength=count) for column in vectors.T.astype(np.float64)],
+        axis=1,
     )
     return (sums / np.bincount(labels, minlength=count)[:, None]).astype(np.float32)

@@ -43,7 +43,9 @@ class Coarse:
         ]
         angle = 2 * np.pi * np.arange(plan.coarse_angles // 4 + 1) / plan.coarse_angles
         self._waves = [
-            wave(np.outer(angle, orders)).astype(np.float32) for orders in self.rings.orders for wave in (np.cos, np.sin)
+            wave(np.outer(angle, orders)).astype(np.float32)
+            for orders in self.rings.orders
+            for wave in (np.cos, np.sin)
         ]
 
     def peaks(self, y: np.ndarray, c2: np.ndarray, nbest: int) -> np.ndarray:

@@ -45,7 +45,18 @@ def refine(plan, band, ramp, templates, first, y, penalty, peaks, out) -> None:
     result = np.empty((*peaks.shape[:2], 4), np.float32)
     reach = np.float32((plan.maxshift + 0.5) * GRID)
     _refine(
-        band.gather(y), band.start, band.ky, ramp, templates, first, penalty, peaks, angle, start, reach, result
+        band.gather(y),
+        band.start,
+        band.ky,
+        ramp,
+        templates,
+        first,
+        penalty,
+        peaks,
+        angle,
+        start,
+        reach,
+        result,
     )
     mine = (peaks[..., 0] >= first) & (peaks[..., 0] < first + len(templates))
     rows = out[mine]
@@ -78,7 +89,18 @@ def _refine(y, start, ky, ramp, templates, first, penalty, peaks, angle, shift, 
                 for d in range(3):
                     t = (a + (d - 1) * turn) % (2 * half)
                     conjugate = np.float32(-1 if t >= half else 1)
-                    _grid(particle, templates[ref - first, t % half], conjugate, start, ky, ramp, x, yy, move, trial)
+                    _grid(
+                        particle,
+                        templates[ref - first, t % half],
+                        conjugate,
+                        start,
+                        ky,
+                        ramp,
+                        x,
+                        yy,
+                        move,
+                        trial,
+                    )
                     score[d] = trial
                 top, ta, ty, tx = score[1, 1, 1], 1, 1, 1
                 for d in range(3):

@@ -93,7 +93,9 @@ class Rings:
         waves = []
         for orders in self.orders:
             phase = np.outer(orders, theta)
-            waves.append(2 * np.stack([np.cos(phase), np.sin(phase)], 1).reshape(-1, self.half).astype(np.float32))
+            waves.append(
+                2 * np.stack([np.cos(phase), np.sin(phase)], 1).reshape(-1, self.half).astype(np.float32)
+            )
         return tuple(waves)
 
     def harmonics(self, real: np.ndarray, imag: np.ndarray, ramps: np.ndarray) -> np.ndarray:

@@ -63,7 +63,7 @@ def rotated(images: np.ndarray, plan: Plan, band: Band) -> np.ndarray:
     out = np.empty((n, plan.fine_angles // 2, 2, len(band.kx)), np.float32)
     centred = np.empty((n, 2 * reach + 1, 2 * reach + 1), np.complex64)
     centred[:, :, reach:] = half[:, rows, : reach + 1]
-    centred[:, :, :reach] = np.conj(centred[:, ::-1, : reach : -1])
+    centred[:, :, :reach] = np.conj(centred[:, ::-1, :reach:-1])
     kx, ky = band.kx.astype(np.float32), band.row.astype(np.float32)
     _rotate(centred, kx, ky, band.weight, 2 * np.pi / plan.fine_angles, out)
     return out

@@ -1,0 +1,70 @@
+import numpy as np
+from refine2d import ordering
+from refine2d.centering import centre, shifted
+from refine2d.search import Plan
+from refine2d.transforms import alignment, inverse, undo
+from test_search import blobs
+
+BOX = 48
+
+
+def series(count):
+    """Averages that turn slowly from one picture into another."""
+    first, last = blobs(2, seed=11)
+    first, last = np.abs(first), np.abs(last)
+    share = np.linspace(0, 1, count)[:, None, None]
+    return ((1 - share) * first + share * last).astype(np.float32)
+
+
+def test_chain_sorts_and_aligns():
+    images = series(7)
+    rng = np.random.default_rng(0)
+    shuffle = rng.permutation(7)
+    poses = alignment(
+        rng.uniform(0, 360, 7), rng.random(7) < 0.5, rng.uniform(-2, 2, 7), rng.uniform(-2, 2, 7)
+    )
+    order, aligned = ordering.chain(undo(images, poses)[shuffle], Plan(BOX, 0.42 * BOX, 6))
+    steps = shuffle[order]
+    start = np.flatnonzero(steps == steps[0])[0]
+    assert sorted(steps) == list(range(7))
+    # from where it starts, the chain may grow at both ends of the series, but never jumps over a member
+    for k in range(start + 1, 7):
+        assert min(abs(steps[k] - s) for s in steps[:k]) == 1
+    flat = aligned.reshape(7, -1)
+    likeness = np.corrcoef(flat)[np.argsort(steps)][:, np.argsort(steps)]
+    expected = np.corrcoef(images.reshape(7, -1))
+    assert np.abs(likeness - expected).max() < 0.1
+
+
+def test_a_single_average_is_a_chain():
+    order, aligned = ordering.chain(blobs(1), Plan(BOX, 0.42 * BOX, 6))
+    assert order.tolist() == [0] and aligned.shape == (1, BOX, BOX)
+
+
+def test_references_are_spread_over_the_averages():
+    images = np.repeat(blobs(3, seed=3), 4, axis=0)
+    images += 0.05 * blobs(12, seed=4)
+    chosen = ordering.choose(images, 3, 20)
+    assert {k // 4 for k in chosen} == {0, 1, 2}
+    assert ordering.choose(images, 0, 20).tolist() == list(range(12))
+    assert ordering.choose(images, 50, 20).tolist() == list(range(12))
+
+
+def test_centre_of_a_planted_blob():
+    y, x = np.mgrid[:BOX, :BOX] - BOX // 2
+    for offset in ((0, 0), (3.3, -2.1), (-1.5, 4.0)):
+        image = np.exp(-((x - offset[0]) ** 2 + (y - offset[1]) ** 2) / 40).astype(np.float32)
+        found = centre(image, 20)
+        assert np.allclose(found, offset, atol=0.2)
+        assert np.allclose(centre(shifted(image, found), 20), 0, atol=0.1)
+
+
+def test_an_empty_average_stays_where_it_is():
+    assert (centre(np.zeros((BOX, BOX), np.float32), 20) == 0).all()
+
+
+def test_centring_and_inverse_agree_in_sign():
+    image = np.abs(blobs(1, seed=9))[0]
+    pose = alignment(0, False, 3.0, -2.0)
+    moved = undo(image[None], inverse(np.atleast_1d(pose)))[0]
+    assert np.allclose(centre(moved, 20) - centre(image, 20), [3, -2], atol=0.3)

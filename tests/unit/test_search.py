@@ -1,0 +1,165 @@
+import naive
+import numpy as np
+import pytest
+from refine2d.fourier import ft, nrings, radius, ring_index, soft_mask
+from refine2d.search import Plan, References, align
+from refine2d.transforms import alignment, inverse, undo
+from scipy.ndimage import gaussian_filter
+
+BOX = 48
+
+
+def blobs(count, seed=0, box=BOX):
+    """References of smooth random density inside a mask, with unit deviation."""
+    rng = np.random.default_rng(seed)
+    images = np.stack([gaussian_filter(rng.standard_normal((box, box)), 2.0) for _ in range(count)])
+    images *= soft_mask(box, 0.33 * box, 3)
+    return (images / images.std(axis=(1, 2), keepdims=True)).astype(np.float32)
+
+
+def matched(images, noise):
+    """White-noise matched filter: y and c2."""
+    box = images.shape[-1]
+    y = ft(images) / np.float32(noise)
+    y[:, ring_index(box) >= box // 2] = 0
+    return y, np.full((len(images), nrings(box)), 1 / noise, np.float32)
+
+
+def planted(references, count, seed, noise, reach=4.0):
+    rng = np.random.default_rng(seed)
+    box = references.shape[-1]
+    truth = alignment(
+        rng.uniform(0, 360, count),
+        rng.random(count) < 0.5,
+        rng.uniform(-reach, reach, count),
+        rng.uniform(-reach, reach, count),
+        rng.integers(0, len(references), count),
+    )
+    images = undo(references[truth["ref"]], inverse(truth))
+    images += np.sqrt(noise) * rng.standard_normal((count, box, box)).astype(np.float32)
+    return truth, images
+
+
+def apart(a, b):
+    return np.abs((a - b + 180) % 360 - 180)
+
+
+@pytest.mark.parametrize("box", [48, 64])
+def test_planted_poses_are_found(box):
+    references = blobs(5, box=box)
+    truth, images = planted(references, 96, 1, noise=10.0)
+    plan = Plan(box, 0.4 * box, box / 8)
+    found = align(References(plan, references), *matched(images, 10.0))[:, 0]
+    assert (found["ref"] == truth["ref"]).all()
+    assert (found["mirror"] == truth["mirror"]).all()
+    assert np.median(apart(found["angle"], truth["angle"])) < 1
+    assert np.median(np.hypot(found["sx"] - truth["sx"], found["sy"] - truth["sy"])) < 0.3
+
+
+def test_without_noise_poses_are_exact_below_the_grid():
+    references = blobs(3)
+    truth, images = planted(references, 64, 2, noise=0.0)
+    found = align(References(Plan(BOX, 0.4 * BOX, 6), references), *matched(images, 1.0))[:, 0]
+    assert np.median(apart(found["angle"], truth["angle"])) < 0.25
+    assert np.median(np.hypot(found["sx"] - truth["sx"], found["sy"] - truth["sy"])) < 0.1
+
+
+def test_score_is_the_naive_log_likelihood_gain():
+    references = blobs(2)
+    _, images = planted(references, 6, 3, noise=2.0)
+    plan = Plan(BOX, 0.4 * BOX, 6)
+    y, _ = matched(images, 2.0)
+    rng = np.random.default_rng(0)
+    c2 = rng.uniform(0.2, 0.6, (6, nrings(BOX))).astype(np.float32)
+    for one, yi, weights in zip(align(References(plan, references), y, c2)[:, 0], y, c2, strict=True):
+        pose = (one["angle"], one["mirror"], one["sx"], one["sy"])
+        template = naive.shown(references[one["ref"]], *pose)
+        expected = naive.log_likelihood_gain(template, yi, weights, plan.fine_rings)
+        assert one["score"] == pytest.approx(expected, rel=0.02)
+
+
+def test_no_pose_of_a_naive_exhaustive_search_is_better():
+    references = blobs(2, seed=4, box=32)
+    _, images = planted(references, 3, 5, noise=4.0, reach=2.0)
+    plan = Plan(32, 13, 3)
+    y, c2 = matched(images, 4.0)
+    found = align(References(plan, references), y, c2)[:, 0]
+    for one, yi, weights in zip(found, y, c2, strict=True):
+        best = max(
+            naive.log_likelihood_gain(naive.shown(r, angle, mirror, sx, sy), yi, weights, plan.fine_rings)
+            for r in references
+            for mirror in (False, True)
+            for angle in range(0, 360, 30)
+            for sx in (-2, 0, 2)
+            for sy in (-2, 0, 2)
+        )
+        assert one["score"] >= best - 0.02 * abs(best)
+
+
+def test_mirrors_only_on_request():
+    references = blobs(1)
+    truth, images = planted(references, 40, 6, noise=1.0)
+    assert truth["mirror"].any()
+    plan = Plan(BOX, 0.4 * BOX, 6, mirror=False)
+    found = align(References(plan, references), *matched(images, 1.0))[:, 0]
+    assert not found["mirror"].any()
+    plain = ~truth["mirror"]
+    assert np.median(apart(found["angle"], truth["angle"])[plain]) < 1
+
+
+def test_shifts_stay_within_the_limit():
+    references = blobs(2)
+    _, images = planted(references, 40, 7, noise=1.0, reach=9.0)
+    found = align(References(Plan(BOX, 0.4 * BOX, 3), references), *matched(images, 1.0))
+    real = found["ref"] >= 0
+    assert np.hypot(found["sx"], found["sy"])[real].max() <= 3 + 1
+
+
+def test_no_threads_or_cuts_change_a_bit():
+    references = blobs(9)
+    _, images = planted(references, 75, 8, noise=20.0)
+    y, c2 = matched(images, 20.0)
+    prepared = References(Plan(BOX, 0.4 * BOX, 6), references)
+    whole = align(prepared, y, c2, threads=1)
+    assert whole.tobytes() == align(prepared, y, c2, threads=3).tobytes()
+    parts = [align(prepared, y[k : k + 32], c2[k : k + 32], threads=2) for k in range(0, 75, 32)]
+    assert whole.tobytes() == np.concatenate(parts).tobytes()
+
+
+def test_blocks_of_templates_change_nothing(monkeypatch):
+    references = blobs(7)
+    _, images = planted(references, 20, 9, noise=20.0)
+    y, c2 = matched(images, 20.0)
+    plan = Plan(BOX, 0.4 * BOX, 6)
+    whole = align(References(plan, references), y, c2)
+    monkeypatch.setattr("refine2d.search.TEMPLATE_BYTES", 1)
+    assert whole.tobytes() == align(References(plan, references), y, c2).tobytes()
+
+
+def test_best_first_and_each_reference_once():
+    references = np.repeat(blobs(2), 2, axis=0)
+    _, images = planted(references, 30, 10, noise=5.0)
+    found = align(References(Plan(BOX, 0.4 * BOX, 6), references), *matched(images, 5.0), nbest=6)
+    assert (found["score"][:, :-1] >= found["score"][:, 1:]).all()
+    for row in found:
+        refs = row["ref"][row["ref"] >= 0]
+        assert len(refs) >= 1 and len(set(refs)) == len(refs)
+        assert np.isneginf(row["score"][row["ref"] < 0]).all()
+
+
+def test_an_empty_image_scores_no_better_than_noise():
+    references = blobs(2)
+    y = np.zeros((1, BOX, BOX // 2 + 1), np.complex64)
+    found = align(References(Plan(BOX, 0.4 * BOX, 6), references), y, np.ones((1, nrings(BOX)), np.float32))
+    assert (found["score"][found["ref"] >= 0] < 0).all()
+
+
+def test_angles_meet_the_nyquist_limit_of_the_mask():
+    for box in (48, 64, 100, 128):
+        plan = Plan(box, 0.45 * box, box / 8)
+        arc = (
+            2 * np.pi * plan.coarse_rings / plan.coarse_angles
+        )  # Fourier pixels between angles on the last ring
+        assert arc * 2 * plan.mask_radius < box
+        assert (np.hypot(*plan.shifts.T) <= plan.maxshift + 1e-3).all()
+        assert radius(box).max() > plan.mask_radius
