@@ -40,7 +40,7 @@ def workflow(particles: Path, folder: Path, config: dict[str, object], cores: in
 
     Raises
     ------
-    subprocess.CalledProcessError
+    SystemExit
         When the workflow fails.
     """
     config = config | {"input": particles.resolve(), "path": folder.resolve()}
@@ -61,7 +61,8 @@ def workflow(particles: Path, folder: Path, config: dict[str, object], cores: in
         *(f"{name}={value}" for name, value in config.items()),
     ]
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run(command, check=True, cwd=folder.parent)
+    if subprocess.run(command, cwd=folder.parent).returncode:
+        sys.exit("The workflow failed; what it said stands above.")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return Cost(time.perf_counter() - start, cpu, after.ru_maxrss / 1024)

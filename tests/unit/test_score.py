@@ -4,6 +4,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 import score
 
 from refine2d import fourier, simulate, transforms
+from refine2d.stacks import hdf
 
 SIM = replace(simulate.BENCHMARK, n=3000, box=48, apix=6.5)
 
@@ -137,7 +139,7 @@ def true_alignments(known: simulate.Truth, labels: np.ndarray) -> np.ndarray:
     return out
 
 
-def test_a_run_folder_a_star_file_and_a_label_file_score_alike(known, tmp_path) -> None:
+def test_a_star_file_and_a_label_file_score_alike(known, tmp_path) -> None:
     labels = nearest_of(known.axes, 30)
     labels[::7] = -1
     (tmp_path / "labels.txt").write_text("\n".join(map(str, labels)))
@@ -149,3 +151,29 @@ def test_a_run_folder_a_star_file_and_a_label_file_score_alike(known, tmp_path) 
     spreads = [score.score(run, SIM, known)["spread (deg)"] for run in runs]
     assert spreads[0] == pytest.approx(spreads[1])
     assert spreads[0] == pytest.approx(score.spread(known.axes, labels))
+
+
+def test_a_run_folder_gives_its_last_iteration_and_its_alignments_in_input_pixels(known, tmp_path) -> None:
+    labels = nearest_of(known.axes, 30)
+    planted = true_alignments(known, labels)
+    rows = np.arange(0, SIM.n, 2)  # a run on every other particle, at half the box
+    alpha, tx, ty, mirror = transforms.to_eman2(planted[rows])
+    weight = np.where(rows % 10 == 0, 0, 1)
+    columns = (labels[rows], weight, tx, ty, alpha, mirror)
+    averages = np.random.default_rng(0).normal(size=(30, 24, 24))
+    for number in ("01", "02"):
+        hdf.write_hdf(tmp_path / f"classmx_{number}.hdf", [np.zeros((len(rows), 1), np.float32)] * 6)
+        hdf.write_hdf(tmp_path / f"classes_{number}.hdf", averages * int(number))
+    hdf.write_hdf(tmp_path / "resultmx_02.hdf", [np.float32(column)[:, None] for column in columns])
+    with h5py.File(tmp_path / "particles.h5", "w") as store:
+        store["number"] = rows
+        store.attrs["apix"] = 2 * SIM.apix
+
+    run = score.read_run(tmp_path, SIM.apix)
+    np.testing.assert_array_equal(run.labels, labels[rows])
+    np.testing.assert_array_equal(run.kept, rows % 10 != 0)
+    np.testing.assert_allclose(run.averages, 2 * averages, rtol=1e-6)
+    figures = score.score(run, SIM, known)
+    assert figures["spread (deg)"] == pytest.approx(score.spread(known.axes[rows], labels[rows]))
+    assert figures["in-plane angle error (deg)"] < 0.5 and figures["shift error (px)"] < 1e-3
+    assert score.read_run(tmp_path, SIM.apix, 1).labels.max() == 0
