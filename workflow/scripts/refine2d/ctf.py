@@ -47,7 +47,7 @@ class CtfTable:
 def wavelength(voltage):
     """Relativistic wavelength of electrons, Angstrom, from the acceleration voltage in kV."""
     volts = np.asarray(voltage, np.float64) * 1e3
-    return 12.2643247 / np.sqrt(volts * (1 + volts * 0.978466e-6))
+    return 12.26425965 / np.sqrt(volts * (1 + volts * 0.97847559e-6))
 
 
 def ctf(table: CtfTable, box: int, apix, mode: str = "auto") -> np.ndarray:

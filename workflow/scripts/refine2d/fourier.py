@@ -70,7 +70,7 @@ def ring_sum(values: np.ndarray, box: int) -> np.ndarray:
     """
     values = np.asarray(values)
     order, starts, weights = _sorted_by_ring(box)
-    flat = values.reshape(*values.shape[:-2], -1)[..., order] * weights
+    flat = values.reshape(*values.shape[:-2], box * (box // 2 + 1))[..., order] * weights
     return np.add.reduceat(flat, starts, axis=-1)
 
 
