@@ -5,6 +5,7 @@ rule input_fp:
         at("input_fp.hdf"),
     params:
         options=opts("ncls", "mask_diameter"),
+        run=facts("box", "apix", "working_box"),
         code=code("input_fp"),
     log:
         at("logs/input_fp.log"),
@@ -102,7 +103,7 @@ if OPTIONS.base["initial"]:
             at("classes_init.hdf"),
         params:
             options=opts("ncls", "mask_diameter"),
-            run=facts("box", "apix"),
+            run=facts("box", "apix", "working_box"),
             code=code("classes_given"),
         log:
             at("logs/classes_init.log"),
@@ -123,12 +124,13 @@ else:
     rule classes_init_piece:
         input:
             particles=at("particles.h5"),
+            lst=at("particles.lst"),
             classmx=at("classmx_00.hdf"),
         output:
             at("classes_init/{group}.hdf"),
         params:
             options=opts("ncls", "mask_diameter", "maxshift", "mirror", "classiter", "classkeep", "classkeepsig"),
-            run=facts("box", "apix"),
+            run=facts("box", "apix", "working_box"),
             share=share,
             code=code("classes_init_piece"),
         log:

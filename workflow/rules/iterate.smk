@@ -10,7 +10,7 @@ rule allrefs:
         at("allrefs_{YY}.hdf"),
     params:
         options=opts("mask_diameter", "maxshift", "mirror", "center"),
-        run=facts("box", "apix"),
+        run=facts("box", "apix", "working_box"),
         code=code("allrefs"),
     log:
         at("logs/allrefs_{YY}.log"),
@@ -34,8 +34,7 @@ rule basis:
     output:
         at("basis_{YY}.hdf"),
     params:
-        options=opts("nbasis", "mask_diameter"),
-        run=facts("box", "apix"),
+        options=opts("nbasis"),
         code=code("basis"),
     log:
         at("logs/basis_{YY}.log"),
@@ -59,7 +58,8 @@ rule aliref:
     output:
         at("aliref_{YY}.hdf"),
     params:
-        options=opts("naliref"),
+        options=opts("naliref", "mask_diameter"),
+        run=facts("box", "apix", "working_box"),
         code=code("aliref"),
     log:
         at("logs/aliref_{YY}.log"),
@@ -85,7 +85,7 @@ rule simmx_piece:
         at("simmx_{YY}/{chunk}.h5"),
     params:
         options=opts("mask_diameter", "maxshift", "mirror"),
-        run=facts("box", "apix"),
+        run=facts("box", "apix", "working_box"),
         rows=rows,
         code=code("simmx_piece"),
     log:
@@ -209,6 +209,8 @@ rule classmx:
 rule classes_piece:
     input:
         particles=at("particles.h5"),
+        lst=at("particles.lst"),
+        allrefs=at("allrefs_{YY}.hdf"),
         classmx=at("classmx_{YY}.hdf"),
         state=before("state_{YY}.json"),
     output:

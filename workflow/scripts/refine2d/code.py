@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 PACKAGE = "refine2d"
+WITHOUT_RESULT = {"job.py"}  # logs and errors: what it does is in no result
 
 
 def digest(script: str | Path) -> str:
@@ -59,26 +60,24 @@ def _meaning(path: Path) -> str:
 
 
 def _is_text(node: ast.AST) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
 
 
 @cache
 def _imports(path: Path, folder: Path) -> set[Path]:
-    """Files of the library that a file imports, the packages' own `__init__` files among them."""
-    names = set()
+    """Files of the library that a file uses. A package that is only passed through on the way to a module is not used."""
+    files = set()
     for node in ast.walk(_tree(path)):
         if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
+            files |= {_file(alias.name, folder) for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             base = _absolute(node, path, folder)
-            names |= {base} | {f"{base}.{alias.name}" for alias in node.names}
-    files = set()
-    for name in names:
-        parts = name.split(".")
-        if parts[0] == PACKAGE:
-            for depth in range(1, len(parts) + 1):
-                files |= _file(folder.joinpath(*parts[:depth]))
-    return files
+            files |= {_file(f"{base}.{alias.name}", folder) or _file(base, folder) for alias in node.names}
+    return {file for file in files if file and file.name not in WITHOUT_RESULT}
 
 
 def _absolute(node: ast.ImportFrom, path: Path, folder: Path) -> str:
@@ -89,5 +88,10 @@ def _absolute(node: ast.ImportFrom, path: Path, folder: Path) -> str:
     return ".".join([*package, *([node.module] if node.module else [])])
 
 
-def _file(stem: Path) -> set[Path]:
-    return {file for file in (stem / "__init__.py", stem.with_suffix(".py")) if file.is_file()}
+def _file(module: str, folder: Path) -> Path | None:
+    """The file of a module or package of the library."""
+    if module.split(".")[0] != PACKAGE:
+        return None
+    stem = folder.joinpath(*module.split("."))
+    candidates = stem / "__init__.py", stem.with_suffix(".py")
+    return next((file for file in candidates if file.is_file()), None)

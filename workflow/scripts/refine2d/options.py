@@ -75,7 +75,7 @@ def read(config: dict, schema: dict, overlay: str | Path | None = None) -> Optio
 
 
 def resolve(values: dict, n: int, box: int, apix: float) -> dict:
-    """Replace what is left to the program by numbers.
+    """Replace what is left to the program by numbers, and what is left to the input's file by None.
 
     Parameters
     ----------
@@ -88,10 +88,11 @@ def resolve(values: dict, n: int, box: int, apix: float) -> dict:
         "maxshift": (values["maxshift"] == "auto", MAXSHIFT * box),
         "mask_diameter": (values["mask_diameter"] == "auto", round(MASK * box * apix, 3)),
         "nbasis": (values["nbasis"] == 0, NBASIS),
-        "minchange": (values["minchange"] < 0, n // (25 * values["ncls"])),
+        "minchange": (values["minchange"] < 0, max(1, n // (25 * values["ncls"]))),
         "naliref": (values["naliref"] == 0, values["ncls"]),
     }
-    values = values | {name: number for name, (is_auto, number) in auto.items() if is_auto}
+    in_file = {name: None for name in ("apix", "voltage", "cs", "ac") if values[name] == "auto"}
+    values = values | in_file | {name: number for name, (is_auto, number) in auto.items() if is_auto}
     values["nbasis"] = min(values["nbasis"], values["ncls"] - 1)
     return values
 
@@ -111,7 +112,9 @@ def misfits(values: dict, n: int, box: int, apix: float) -> list[str]:
             f"mask_diameter is {values['mask_diameter']:g} A, but the box is {box * apix:g} A wide: give less."
         )
     if values["maxshift"] > box / 3:
-        found.append(f"maxshift is {values['maxshift']:g} pixels, but the box is {box}: give at most a third of it.")
+        found.append(
+            f"maxshift is {values['maxshift']:g} pixels, but the box is {box}: give at most a third of it."
+        )
     if values["naliref"] > values["ncls"]:
         found.append(f"naliref is {values['naliref']}, but there are only {values['ncls']} averages (ncls).")
     return found
@@ -155,7 +158,9 @@ def _later(path: Path, changing: dict, known: dict, mistakes: list[str]) -> list
         where = f"{path}, entry {number}: "
         first = _converted(entry.get("from"), {"type": "integer"}) if isinstance(entry, dict) else None
         if not isinstance(first, int) or not 1 <= first <= known["iter"]["maximum"]:
-            mistakes.append(f"{where}an entry must be a list of options with `from:`, the iteration that they hold from.")
+            mistakes.append(
+                f"{where}an entry must be a list of options with `from:`, the iteration that they hold from."
+            )
             continue
         changes = {name: value for name, value in entry.items() if name != "from"}
         for name in [name for name in changes if name in known and name not in changing]:
@@ -179,7 +184,11 @@ def _missing(values: dict) -> list[str]:
     named = {name: values[name] for name in ("input", "exclude", "initial") if values[name]}
     if named["input"] == "demo":
         del named["input"]
-    return [f"{name} is {path}, but there is no such file." for name, path in named.items() if not Path(path).is_file()]
+    return [
+        f"{name} is {path}, but there is no such file."
+        for name, path in named.items()
+        if not Path(path).is_file()
+    ]
 
 
 def _nearest(name: str, known: dict) -> str:
@@ -215,7 +224,9 @@ def _allowed(rule: dict) -> str:
         return "one of " + ", ".join(rule["enum"])
     if "const" in rule:
         return rule["const"]
-    kind = {"string": "text", "boolean": "true or false", "integer": "a whole number", "number": "a number"}[rule["type"]]
+    kind = {"string": "text", "boolean": "true or false", "integer": "a whole number", "number": "a number"}[
+        rule["type"]
+    ]
     low, above, high = (rule.get(key) for key in ("minimum", "exclusiveMinimum", "maximum"))
     if low is not None and high is not None:
         return f"{kind} from {low} to {high}"

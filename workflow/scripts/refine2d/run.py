@@ -176,7 +176,7 @@ def _demo() -> tuple:
 def _sized(run: Run, values: dict) -> Run:
     """The run with the pixel size and the working box that the options give it; mistakes are raised."""
     apix = run.apix_file or values["apix"]
-    if not apix:
+    if apix == "auto":
         raise UserError(f"{run.input} does not say its pixel size: give apix=... in A.")
     resolved = options.resolve(values, run.n, run.box, apix)
     if mistakes := options.misfits(resolved, run.n, run.box, apix):

@@ -1,0 +1,16 @@
+"""Centre the averages, align them to each other and sort them by similarity."""
+
+from refine2d.job import job
+
+with job(snakemake) as task:
+    task.forward_if_converged()
+
+    from refine2d.ordering import chain
+    from refine2d.stacks.hdf import read_hdf, read_headers, write_hdf
+    from refine2d.working import plan
+
+    order, images = chain(read_hdf(task.input.classes), plan(task.options, task.run))
+    headers = read_headers(task.input.classes)
+    kept = ("apix_x", "apix_y", "ptcl_repr")
+    headers = [{name: headers[i][name] for name in kept} | {"source_class": int(i)} for i in order]
+    write_hdf(task.output[0], images, headers)

@@ -1,0 +1,29 @@
+"""Averages of a group of starting classes, each grown from one particle."""
+
+from refine2d.job import job
+
+with job(snakemake) as task:
+    from concurrent.futures import ThreadPoolExecutor
+
+    import numpy as np
+
+    from refine2d.averaging import bootstrap
+    from refine2d.particles import ParticleStore
+    from refine2d.tables import class_header, members_of, read_classmx, write_classes
+    from refine2d.working import plan
+
+    options = task.options
+    store = ParticleStore(task.input.particles)
+    labels, _, _ = read_classmx(task.input.classmx, 1.0)
+    extent = plan(options, task.run)
+
+    def average(number):
+        rows = np.flatnonzero(labels == number)
+        made = bootstrap(store, rows, extent, options.classiter, options.classkeep, options.classkeepsig)
+        return made.image, members_of(number, rows, made)
+
+    numbers = range(task.share.group, options.ncls, task.share.groups)
+    with ThreadPoolExecutor(task.threads) as pool:
+        images, members = zip(*pool.map(average, numbers), strict=True)
+    headers = [class_header(*each, task.input.lst, store.apix) for each in zip(numbers, members, strict=True)]
+    write_classes(task.output[0], images, headers, np.concatenate(members))

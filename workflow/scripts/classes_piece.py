@@ -1,0 +1,36 @@
+"""New averages of a group of classes, their members aligned to the class's own average."""
+
+from refine2d.job import job
+
+with job(snakemake) as task:
+    task.forward_if_converged()
+
+    from concurrent.futures import ThreadPoolExecutor
+
+    import numpy as np
+
+    from refine2d.averaging import FLOOR, class_average
+    from refine2d.fourier import ft, ring_mean
+    from refine2d.particles import ParticleStore
+    from refine2d.stacks.hdf import read_hdf
+    from refine2d.tables import class_header, members_of, read_classmx, write_classes
+    from refine2d.working import plan, scale
+
+    options = task.options
+    store = ParticleStore(task.input.particles)
+    labels, _, alignments = read_classmx(task.input.classmx, scale(task.run))
+    extent = plan(options, task.run)
+    power = np.abs(ft(read_hdf(task.input.allrefs))) ** 2
+    floor = FLOOR * ring_mean(power, store.box).mean(0)
+
+    def average(number):
+        rows = np.flatnonzero(labels == number)
+        rules = options.classiter, options.classkeep, options.classkeepsig, floor, options.center
+        made = class_average(store, rows, alignments[rows], extent, *rules)
+        return made.image, members_of(number, rows, made)
+
+    numbers = range(task.share.group, options.ncls, task.share.groups)
+    with ThreadPoolExecutor(task.threads) as pool:
+        images, members = zip(*pool.map(average, numbers), strict=True)
+    headers = [class_header(*each, task.input.lst, store.apix) for each in zip(numbers, members, strict=True)]
+    write_classes(task.output[0], images, headers, np.concatenate(members))

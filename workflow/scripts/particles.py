@@ -1,0 +1,26 @@
+"""Join the pieces of the particles: CTF parameters, noise spectra, image numbers, and EMAN2's list of them."""
+
+from refine2d.job import job
+
+DARK = -5  # mean contrast in standard errors below which protein looks dark
+
+with job(snakemake) as task:
+    from refine2d.particles import contrast_score, fill_apix, fill_ctf, merge, read_numbers, report, select
+    from refine2d.stacks import open_source
+    from refine2d.tables import write_lst
+
+    options = task.options
+    source = open_source(task.input.particles)
+    exclude = read_numbers(task.input.exclude) if task.input.exclude else ()
+    number, _ = select(source.n, exclude, options.subset or None)
+    table, mode = fill_ctf(source, options.ctf, options.voltage, options.cs, options.ac)
+    apix = fill_apix(source, options.apix)
+    store = merge(task.input.pieces, task.output.particles, source, number, apix, table, mode)
+    index, stacks = source.locations()
+    write_lst(task.output.lst, index[number], [stacks[i] for i in number])
+
+    task.say(f"{store.used.sum()} of {store.n} particles are used, box {store.box} at {store.apix:.3g} A/px")
+    for phrase in report(number, store.bad):
+        task.say(f"left out: {phrase}")
+    if contrast_score(store.contrast, store.used) < DARK:
+        task.say("The particles look dark on a bright ground: if they are, set invert to true.")

@@ -1,0 +1,130 @@
+"""RELION's view of a run: particles.star and classes.star."""
+
+import os
+from dataclasses import fields
+
+import numpy as np
+
+from refine2d.ctf import CtfTable
+from refine2d.particles import ParticleStore
+from refine2d.stacks import Source
+from refine2d.transforms import to_relion
+
+IMAGE = "rlnImageName"
+CTF_LABELS = {
+    "defocus_u": "rlnDefocusU",
+    "defocus_v": "rlnDefocusV",
+    "angle": "rlnDefocusAngle",
+    "phase": "rlnPhaseShift",
+}
+OPTICS_LABELS = {"voltage": "rlnVoltage", "cs": "rlnSphericalAberration", "ac": "rlnAmplitudeContrast"}
+
+
+def particle_blocks(
+    source: Source, store: ParticleStore, rows: np.ndarray, labels: np.ndarray, alignments: np.ndarray
+) -> dict[str, dict]:
+    """Particles with class, pose and score, as tables for `stacks.star.write_star`.
+
+    A STAR input keeps its blocks and columns as they are, and its kind: origins are in Angstrom where it has an optics
+    table, and in pixels in the older single table. Names of stacks that RELION would not find from the project's folder,
+    the current one, are completed. Other inputs become a STAR file of RELION 3.1.
+
+    Parameters
+    ----------
+    source : Source
+    store : ParticleStore
+    rows : int array (n,)
+        Rows of the store to write.
+    labels : int array (n,)
+        Class numbers, from 0; written from 1 as RELION counts.
+    alignments : ALIGNMENT array (n,)
+
+    Returns
+    -------
+    dict
+        Block name to a dict of columns.
+    """
+    table = source.table
+    if table is None:
+        return _fresh(source, store, rows) | {
+            "particles": _images(source, store, rows) | _poses(store, labels, alignments, "Angst", 1.0)
+        }
+    name = next(name for name in ("particles", *table) if IMAGE in table.get(name, {}))
+    block = {label: np.atleast_1d(column)[store.number[rows]] for label, column in table[name].items()}
+    block[IMAGE] = _findable(block[IMAGE], source, store.number[rows])
+    unit, pixel = ("Angst", 1.0) if "optics" in table else ("", store.input_apix)
+    block |= _poses(store, labels, alignments, unit, pixel)
+    return {other: block if other == name else columns for other, columns in table.items()}
+
+
+def class_blocks(stack: str, counts: np.ndarray) -> dict[str, dict]:
+    """The averages in a stack, with the share of the particles that each has."""
+    share = counts / max(counts.sum(), 1)
+    return {
+        "model_classes": {
+            "rlnReferenceImage": [f"{number:06d}@{stack}" for number in range(1, len(counts) + 1)],
+            "rlnClassDistribution": _decimals(share),
+        }
+    }
+
+
+def _poses(store: ParticleStore, labels: np.ndarray, alignments: np.ndarray, unit: str, pixel: float) -> dict:
+    psi, x, y, flip = to_relion(alignments, store.apix)
+    return {
+        "rlnClassNumber": [str(label + 1) for label in labels],
+        "rlnAnglePsi": _decimals(psi),
+        f"rlnOriginX{unit}": _decimals(x / pixel),
+        f"rlnOriginY{unit}": _decimals(y / pixel),
+        "rlnIsFlip": [str(int(flipped)) for flipped in flip],
+        "rlnLogLikeliContribution": _decimals(alignments["score"]),
+    }
+
+
+def _findable(names: np.ndarray, source: Source, numbers: np.ndarray) -> list[str]:
+    """Image names whose stacks can be found from the current folder."""
+    index, stacks = source.locations()
+    found: dict[str, bool] = {}
+    out = []
+    for name, number in zip(names.tolist(), numbers, strict=True):
+        stack = name.split("@")[-1]
+        if stack not in found:
+            found[stack] = os.path.exists(stack)
+        out.append(name if found[stack] else _named(index[number], stacks[number]))
+    return out
+
+
+def _named(index: int, stack: str) -> str:
+    return f"{index + 1:06d}@{os.path.relpath(stack) if not os.path.isabs(stack) else stack}"
+
+
+def _fresh(source: Source, store: ParticleStore, rows: np.ndarray) -> dict[str, dict]:
+    groups = range(len(source.optics))
+    optics = {
+        "rlnOpticsGroup": [str(g + 1) for g in groups],
+        "rlnOpticsGroupName": [source.optics[g].name for g in groups],
+        "rlnImagePixelSize": [f"{store.input_apix:.6f}"] * len(groups),
+        "rlnImageSize": [str(store.input_box)] * len(groups),
+        "rlnImageDimensionality": ["2"] * len(groups),
+    }
+    if store.ctf is not None:
+        first = [np.flatnonzero(store.group == g)[:1] for g in groups]
+        for field, label in OPTICS_LABELS.items():
+            column = getattr(store.ctf, field)
+            optics[label] = [f"{column[row[0]] if len(row) else 0:.6f}" for row in first]
+    return {"optics": optics}
+
+
+def _images(source: Source, store: ParticleStore, rows: np.ndarray) -> dict[str, list[str]]:
+    index, stacks = source.locations()
+    numbers = store.number[rows]
+    columns = {IMAGE: [_named(index[number], stacks[number]) for number in numbers]}
+    if store.ctf is not None:
+        for field in fields(CtfTable):
+            if field.name in CTF_LABELS:
+                columns[CTF_LABELS[field.name]] = _decimals(getattr(store.ctf, field.name)[rows])
+    columns["rlnOpticsGroup"] = [str(group + 1) for group in store.group[rows]]
+    return columns
+
+
+def _decimals(values: np.ndarray) -> list[str]:
+    return [f"{value:.6f}" for value in values]

@@ -1,0 +1,227 @@
+"""Tables of particles and classes: pieces of scattered steps, and EMAN2's matrices made of them.
+
+EMAN2 stores scores that are smaller for better, and transforms that bring the particle onto the reference, shifts in
+pixels of the input. In memory alignments are `transforms.ALIGNMENT` arrays, scores larger for better.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import h5py
+import numpy as np
+
+from refine2d.files import atomic
+from refine2d.stacks.hdf import HdfWriter, read_hdf, read_headers, write_hdf
+from refine2d.transforms import ALIGNMENT, from_eman2, to_eman2
+
+UNTRIED = 1e24  # score of a reference that a particle was not compared with; large, since small is good
+
+MEMBER = np.dtype(
+    [("row", "i8"), ("class", "i4"), ("kept", "?"), ("quality", "f4"), ("alignment", ALIGNMENT)]
+)
+
+
+# ---- Pieces ------------------------------------------------------------------
+
+
+def write_arrays(path, **arrays: np.ndarray) -> None:
+    """Write arrays, structured ones too, as datasets of an HDF5 file."""
+    with atomic(path) as temporary, h5py.File(temporary, "w") as file:
+        for name, array in arrays.items():
+            file[name] = array
+
+
+def read_arrays(paths: Iterable, name: str) -> np.ndarray:
+    """One dataset of several pieces, joined along its first axis."""
+    found = []
+    for path in paths:
+        with h5py.File(path) as file:
+            found.append(file[name][:])
+    return np.concatenate(found)
+
+
+# ---- classmx, simmx, projections -----------------------------------------------
+
+
+def write_classmx(
+    path, labels: np.ndarray, weights: np.ndarray, alignments: np.ndarray, scale: float
+) -> None:
+    """Write six images (n, 1): class (-1 for none), weight, dx, dy, dalpha, flip.
+
+    Parameters
+    ----------
+    path : path
+    labels, weights : arrays (n,)
+    alignments : ALIGNMENT array (n,)
+    scale : float
+        Working pixel size over input pixel size.
+    """
+    alpha, tx, ty, mirror = to_eman2(alignments, scale)
+    write_hdf(path, (column[:, None] for column in (labels, weights, tx, ty, alpha, mirror)))
+
+
+def read_classmx(path, scale: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Labels int32 (n,), weights float32 (n,) and ALIGNMENT (n,); inverse of `write_classmx`."""
+    labels, weights, tx, ty, alpha, mirror = read_hdf(path)[:, :, 0]
+    labels = labels.astype(np.int32)
+    alignments = from_eman2(alpha, tx, ty, mirror, scale)
+    alignments["ref"] = labels
+    return labels, weights, alignments
+
+
+def write_simmx(path, pieces: Iterable[np.ndarray], n: int, nref: int, scale: float) -> None:
+    """Write six images (n, nref): score, tx, ty, alpha, mirror, scale; `UNTRIED` scores where nothing was compared.
+
+    Parameters
+    ----------
+    path : path
+    pieces : ALIGNMENT arrays (m, nbest)
+        Together the n rows, in order; a `ref` below 0 is none.
+    n, nref : int
+    scale : float
+        Working pixel size over input pixel size.
+    """
+    fills = (UNTRIED, 0, 0, 0, 0, 1)
+    with HdfWriter(path) as writer:
+        images = [writer.create((n, nref), fill=fill) for fill in fills]
+        start = 0
+        for best in pieces:
+            row, rank = np.nonzero(best["ref"] >= 0)
+            tried = best[row, rank]
+            alpha, tx, ty, mirror = to_eman2(tried, scale)
+            values = (-tried["score"], tx, ty, alpha, mirror, np.ones(len(tried)))
+            for image, fill, value in zip(images, fills, values, strict=True):
+                block = np.full((len(best), nref), fill, np.float32)
+                block[row, tried["ref"]] = value
+                image[start : start + len(best)] = block
+            start += len(best)
+
+
+def write_projection(
+    path,
+    vectors: np.ndarray,
+    alignments: np.ndarray | None = None,
+    scale: float = 1.0,
+    header: dict | None = None,
+) -> None:
+    """Write one image with a row for each particle: tx, ty, alpha, mirror where there are alignments, then `vectors`.
+
+    Parameters
+    ----------
+    path : path
+    vectors : array (n, d)
+    alignments : ALIGNMENT array (n,), optional
+    scale : float
+        Working pixel size over input pixel size.
+    header : dict, optional
+        More attributes.
+    """
+    columns = [vectors]
+    if alignments is not None:
+        alpha, tx, ty, mirror = to_eman2(alignments, scale)
+        columns.insert(0, np.stack([tx, ty, alpha, mirror], axis=1))
+    write_hdf(path, [np.concatenate(columns, axis=1)], [{"isvector": 1} | (header or {})])
+
+
+def read_projection(path, scale: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """Vectors float32 (n, d) and ALIGNMENT (n,) of a file that `write_projection` wrote with alignments."""
+    rows = read_hdf(path)[0]
+    tx, ty, alpha, mirror = rows[:, :4].T
+    return rows[:, 4:], from_eman2(alpha, tx, ty, mirror, scale)
+
+
+# ---- Classes -------------------------------------------------------------------
+
+
+def write_classes(path, images: Sequence[np.ndarray], headers: list[dict], members: np.ndarray) -> None:
+    """Write averages as EMAN2 does, and their members as a dataset `members` (MEMBER) beside them."""
+    with atomic(path) as temporary:
+        write_hdf(temporary, images, headers)
+        with h5py.File(temporary, "a") as file:
+            file["members"] = members
+
+
+def join_classes(path, pieces: Sequence) -> None:
+    """Write the averages of some files to one, sorted by class number."""
+    places = class_places(pieces)
+    headers = {piece: read_headers(piece) for piece in pieces}
+    images = (read_hdf(piece, [number])[0] for piece, number in places)
+    write_hdf(path, images, [headers[piece][number] for piece, number in places])
+
+
+def class_places(pieces: Sequence) -> list[tuple[str, int]]:
+    """File and image number of each class average, sorted by class number."""
+    found = [
+        (header["class_id"], piece, number)
+        for piece in pieces
+        for number, header in enumerate(read_headers(piece))
+    ]
+    return [(piece, number) for _, piece, number in sorted(found)]
+
+
+def class_sizes(path) -> np.ndarray:
+    """Number of members of each class of a file of averages, left-out ones too: int64 (K,)."""
+    members = ("class_ptcl_idxs", "exc_class_ptcl_idxs")
+    return np.array([sum(np.size(header.get(name, ())) for name in members) for header in read_headers(path)])
+
+
+def members_of(number: int, rows: np.ndarray, average) -> np.ndarray:
+    """The members (MEMBER) of class `number` as a `ClassAverage` has them."""
+    members = np.empty(len(rows), MEMBER)
+    members["row"], members["class"], members["kept"] = rows, number, average.kept
+    members["quality"], members["alignment"] = average.quality, average.alignments
+    return members
+
+
+def read_members(paths: Iterable) -> np.ndarray:
+    """The members (MEMBER) of the classes in some files, sorted by row."""
+    members = read_arrays(paths, "members")
+    return members[np.argsort(members["row"], kind="stable")]
+
+
+def class_header(number: int, members: np.ndarray, source: str, apix: float) -> dict:
+    """EMAN2's attributes of a class average.
+
+    Parameters
+    ----------
+    number : int
+        Class number.
+    members : MEMBER array
+    source : str
+        List file (.lst) whose lines the members' rows are.
+    apix : float
+        Pixel size of the average, Angstrom.
+    """
+    kept = members["kept"]
+    quality = -members["quality"][kept].astype(np.float64)
+    header = {
+        "ptcl_repr": int(kept.sum()),
+        "class_id": number,
+        "class_ptcl_src": source,
+        "class_ptcl_idxs": members["row"][kept],
+        "exc_class_ptcl_idxs": members["row"][~kept],
+        "class_ptcl_qual": float(quality.mean()) if kept.any() else 0.0,
+        "class_ptcl_qual_sigma": float(quality.std()) if kept.any() else 0.0,
+        "apix_x": float(apix),
+        "apix_y": float(apix),
+    }
+    return {name: value for name, value in header.items() if np.size(value)}
+
+
+def write_lst(path, indices: np.ndarray, stacks: Sequence[str]) -> None:
+    """Write EMAN2's list of images in other files ("LSX": every line has the same length).
+
+    Parameters
+    ----------
+    path : path
+    indices : int array (n,)
+        Each image's number in its stack, counted from 0.
+    stacks : list of n str
+        Each image's stack.
+    """
+    lines = [f"{index}\t{stack}" for index, stack in zip(indices, stacks, strict=True)]
+    length = max(map(len, lines)) + 1
+    with atomic(path) as temporary, open(temporary, "w", newline="\n") as file:
+        file.write(
+            f"#LSX\n# Particles of a run, a line each. All lines after the next have its number of characters.\n# {length}\n"
+        )
+        file.writelines(f"{line:<{length - 1}}\n" for line in lines)

@@ -1,0 +1,14 @@
+"""The similarity matrix of all particles and references."""
+
+from refine2d.job import job
+
+with job(snakemake) as task:
+    task.forward_if_converged()
+
+    from refine2d.stacks.hdf import read_headers
+    from refine2d.tables import read_arrays, write_simmx
+    from refine2d.working import scale
+
+    references = len(read_headers(task.input.aliref))
+    pieces = (read_arrays([piece], "best") for piece in task.input.pieces)
+    write_simmx(task.output[0], pieces, task.run.n, references, scale(task.run))

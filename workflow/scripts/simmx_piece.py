@@ -1,0 +1,29 @@
+"""Align a chunk of the particles to the references; the best few of each particle are kept."""
+
+from refine2d.job import job
+
+STEP = 1024  # particles between two lines of progress
+BEST = 4  # references that are kept for each particle
+
+with job(snakemake) as task:
+    task.forward_if_converged()
+
+    import numpy as np
+
+    from refine2d.particles import ParticleStore
+    from refine2d.search import References, align
+    from refine2d.stacks.hdf import read_hdf
+    from refine2d.tables import write_arrays
+    from refine2d.working import plan
+
+    store = ParticleStore(task.input.particles)
+    references = References(plan(task.options, task.run), read_hdf(task.input.aliref))
+    rows = np.arange(task.rows.start, task.rows.stop)
+    best = []
+    for first in range(0, len(rows), STEP):
+        task.progress(first, len(rows), "particles of this piece are aligned")
+        block = rows[first : first + STEP]
+        found = align(references, *store.matched(block), BEST, task.threads)
+        found[~store.used[block]] = (-1, -np.inf, 0, False, 0, 0)
+        best.append(found)
+    write_arrays(task.output[0], best=np.concatenate(best))
