@@ -45,6 +45,8 @@ def full_average(
         (B, B) float32, B the input's box; masked, background level 0.
     """
     box = source.box
+    if not len(rows):
+        return np.zeros((box, box), np.float32)
     background = outside(box, mask_radius)
     mask = soft_mask(box, min(mask_radius, box // 2 - 1))
     total, weight = np.zeros((box, box)), np.zeros(nrings(box))
@@ -61,8 +63,6 @@ def full_average(
         weight += ring_power(transfer).sum(0, dtype=np.float64)
         y *= np.where(store.premultiplied(block)[:, None, None], np.float32(1), transfer)
         total += undo(ift(y, box), scaled[first : first + step]).sum(0, dtype=np.float64)
-    if not len(rows):
-        return np.zeros((box, box), np.float32)
     noise = finish(power, len(rows)).astype(np.float64)
     inverse = 1 / noise
     inverse[0] = 0

@@ -1,0 +1,203 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from refine2d import averaging, fullsize
+from refine2d.centering import centre, shifted
+from refine2d.ctf import CtfTable, ctf
+from refine2d.fourier import ft, ift, nrings, radius, ring_index, ring_mean, soft_mask
+from refine2d.search import Plan, References, align
+from refine2d.transforms import alignment, inverse, undo
+from test_search import apart
+
+BOX, NOISE, APIX = 48, 8.0, 4.0
+PLAN = Plan(BOX, 0.4 * BOX, 6)
+
+
+class Store:
+    """Particles in memory with the parts of a ParticleStore that averaging needs."""
+
+    box = BOX
+
+    def __init__(self, images, transfer, noise=NOISE):
+        band = (ring_index(BOX) < BOX // 2) & (ring_index(BOX) > 0)
+        self.y = (ft(images) * transfer * band / noise).astype(np.complex64)
+        self.c2 = ring_mean(transfer**2 * band / noise, BOX).astype(np.float32)
+
+    def matched(self, rows):
+        return self.y[rows], self.c2[rows]
+
+
+def picture(seed=0, box=BOX):
+    """A bright asymmetric particle, centred, of smooth blobs."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:box, :box] - box // 2
+    image = np.zeros((box, box))
+    for px, py, size in zip(*rng.normal(0, 0.12 * box, (2, 12)), rng.uniform(0.025, 0.045, 12) * box, strict=True):
+        image += rng.uniform(0.5, 1.5) * np.exp(-((x - px) ** 2 + (y - py) ** 2) / (2 * size**2))
+    image = shifted(image.astype(np.float32), centre(image, 0.4 * box))
+    return (image * soft_mask(box, 0.36 * box, 3) * 2).astype(np.float32)
+
+
+def table(count, seed=1):
+    rng = np.random.default_rng(seed)
+    defocus = rng.uniform(12000, 25000, count)
+    return CtfTable(defocus + 300, defocus - 300, rng.uniform(0, 180, count), 0, 300, 2.7, 0.1)
+
+
+def particles(image, count, seed=2, noise=NOISE, reach=3.0):
+    """Particles with planted poses and CTFs, the poses, and the CTFs."""
+    rng = np.random.default_rng(seed)
+    poses = alignment(
+        rng.uniform(0, 360, count),
+        rng.random(count) < 0.5,
+        rng.uniform(-reach, reach, count),
+        rng.uniform(-reach, reach, count),
+    )
+    box = image.shape[-1]
+    transfer = ctf(table(count, seed), box, APIX * BOX / box)
+    clean = ift(ft(undo(np.repeat(image[None], count, axis=0), inverse(poses))) * transfer, box)
+    return clean + np.sqrt(noise) * rng.standard_normal(clean.shape).astype(np.float32), poses, transfer
+
+
+def likeness(a, b):
+    return np.corrcoef(a.ravel(), b.ravel())[0, 1]
+
+
+def posed(average, image):
+    """The average in the pose of the image."""
+    flat = np.zeros((1, nrings(BOX)), np.float32)
+    return undo(average[None], align(References(PLAN, image[None]), ft(average[None]), flat)[0, :1])[0]
+
+
+def test_average_with_known_poses_is_the_picture_on_its_own_scale():
+    image = picture()
+    images, poses, transfer = particles(image, 400)
+    found = averaging.class_average(Store(images, transfer), np.arange(400), poses, PLAN, 0, 1.0, False, 0.0)
+    assert likeness(found.image, image) > 0.97
+    inside = radius(BOX) < 0.3 * BOX
+    slope = np.polyfit(image[inside], found.image[inside], 1)[0]
+    assert slope == pytest.approx(1, abs=0.1)
+    assert (found.alignments == poses).all() and found.kept.all()
+
+
+def test_sums_are_those_of_undone_images():
+    images, poses, transfer = particles(picture(), 7)
+    store = Store(images, transfer)
+    total, weight = averaging.accumulate(store, np.arange(7), poses)
+    y, c2 = store.matched(np.arange(7))
+    expected = sum(undo(ift(y[i : i + 1], BOX), poses[i : i + 1])[0].astype(float) for i in range(7))
+    assert np.allclose(total, expected, atol=1e-5) and np.allclose(weight, c2.sum(0), rtol=1e-5)
+
+
+def test_wiener_passes_signal_and_stops_noise():
+    rng = np.random.default_rng(0)
+    count = 50
+    noise = np.sqrt(count / NOISE) * rng.standard_normal((BOX, BOX))
+    weight = np.full(nrings(BOX), count / NOISE)
+    silent = averaging.wiener(noise, weight, 0.4 * BOX, 0.0)
+    plain = averaging.masked((noise * NOISE / count).astype(np.float32), 0.4 * BOX)
+    assert np.abs(silent).std() < 0.4 * plain.std()
+    image = 5 * picture()
+    loud = averaging.wiener(image * count / NOISE + noise, weight, 0.4 * BOX, 0.0)
+    assert likeness(loud, image) > 0.99
+
+
+def test_rounds_mend_wrong_alignments():
+    image = picture()
+    images, poses, transfer = particles(image, 300, noise=3.0)
+    rng = np.random.default_rng(9)
+    wrong = poses.copy()
+    wrong["angle"] = np.mod(wrong["angle"] + rng.normal(0, 30, 300), 360)
+    wrong["sx"] += rng.normal(0, 1.5, 300)
+    store, rows = Store(images, transfer, 3.0), np.arange(300)
+    before = averaging.class_average(store, rows, wrong, PLAN, 0, 1.0, False, 0.0)
+    after = averaging.class_average(store, rows, wrong, PLAN, 3, 1.0, False, 0.0)
+    assert likeness(posed(after.image, image), image) > max(0.97, likeness(before.image, image) + 0.03)
+    off = apart(after.alignments["angle"], poses["angle"])[after.alignments["mirror"] == poses["mirror"]]
+    assert np.median(np.abs(off - np.median(off))) < 3
+
+
+def test_bootstrap_needs_no_poses():
+    image = picture(3)
+    images, _, transfer = particles(image, 200, noise=2.0)
+    found = averaging.bootstrap(Store(images, transfer, 2.0), np.arange(200), PLAN, 2, 1.0, False)
+    assert likeness(posed(found.image, image), image) > 0.95
+
+
+def test_worst_members_are_left_out():
+    image = picture()
+    images, poses, transfer = particles(image, 200, noise=3.0)
+    junk = np.arange(200) % 5 == 0
+    rng = np.random.default_rng(4)
+    images[junk] = np.sqrt(3.0) * rng.standard_normal((junk.sum(), BOX, BOX))
+    found = averaging.class_average(Store(images, transfer, 3.0), np.arange(200), poses, PLAN, 2, 0.8, False, 0.0)
+    assert found.kept.sum() == 160
+    assert junk[~found.kept].mean() > 0.85
+    assert found.quality[~junk].mean() > found.quality[junk].mean() + 1
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.floats(-50, 50, width=32), min_size=1, max_size=60), st.floats(0.05, 1), st.floats(0, 4))
+def test_what_is_kept(values, keep, sigma):
+    quality = np.array(values, np.float32)
+    share = averaging.choose(quality, keep, False)
+    assert share.sum() == max(1, round(keep * len(quality)))
+    assert quality[share].min() >= quality[~share].max(initial=-np.inf)
+    spread = averaging.choose(quality, sigma, True)
+    assert spread.any()
+    assert (quality[spread] >= quality.mean() - sigma * quality.std() - 1e-3).all()
+
+
+def test_recentred_members_average_to_a_centred_particle():
+    image = shifted(picture(), np.array([-3.0, 2.0]))
+    images, poses, transfer = particles(image, 300)
+    store, rows = Store(images, transfer), np.arange(300)
+    first = averaging.class_average(store, rows, poses, PLAN, 0, 1.0, False, 0.0)
+    assert np.hypot(*centre(first.image, PLAN.mask_radius)) > 2
+    moved = averaging.recentred(first.alignments, first.image, PLAN.mask_radius)
+    again = averaging.class_average(store, rows, moved, PLAN, 0, 1.0, False, 0.0)
+    assert np.hypot(*centre(again.image, PLAN.mask_radius)) < 0.5
+
+
+@pytest.mark.parametrize("box", [72, 75])
+@pytest.mark.parametrize("invert", [False, True])
+def test_full_size_average_from_original_pixels(box, invert):
+    image = picture(5, box)
+    count = 250
+    images, poses, _ = particles(image, count, noise=4.0)
+    images = 10 + 3 * (-images if invert else images)
+    working = BOX * APIX / BOX  # the store's pixel is APIX at BOX; the input's is finer over the same field
+
+    class Input:
+        pass
+
+    source = Input()
+    source.box = box
+    source.images = lambda numbers: images[numbers].astype(np.float32)
+
+    class Full:
+        number, input_apix, apix = np.arange(count), APIX * BOX / box, working
+
+        def transfer(self, rows, size):
+            return ctf(table(count, 2)[rows], size, APIX * BOX / size)
+
+        def premultiplied(self, rows):
+            return np.zeros(len(rows), bool)
+
+    scaled = poses.copy()
+    scaled["sx"] *= BOX / box
+    scaled["sy"] *= BOX / box
+    average = fullsize.full_average(source, Full(), np.arange(count), scaled, 0.4 * box, invert)
+    assert average.shape == (box, box)
+    assert likeness(average, image) > 0.95
+
+
+def test_full_size_average_of_nobody_is_empty():
+    source = type("Input", (), {"box": 33})()
+    average = fullsize.full_average(source, None, np.array([], int), np.empty(0, poses_dtype()), 12)
+    assert average.shape == (33, 33) and not average.any()
+
+
+def poses_dtype():
+    return alignment().dtype
