@@ -44,8 +44,8 @@ def open_source(path: str) -> Source:
     with _images(path) as images:
         n = _count(images)
         ny, nx = _shape(path, images, 0)
-        strings = [_attribute(images, i, b"EMAN.ctf") for i in range(n)]
-        apix = [_attribute(images, i, b"EMAN.apix_x") for i in range(n)]
+        headers = [_attributes(images, i, b"EMAN.ctf", b"EMAN.apix_x") for i in range(n)]
+    strings, apix = zip(*headers, strict=True)
     if nx != ny:
         raise UserError(f"{path} holds images of {nx} x {ny} pixels, but particle images must be square.")
     without = [i for i, string in enumerate(strings) if string is None]
@@ -273,18 +273,22 @@ def _shape(path: str, images: h5py.Group, number: int) -> tuple[int, int]:
     return ny, nx
 
 
-def _attribute(images: h5py.Group, number: int, name: bytes):
-    """One header value or None, by h5py's low level: ten times as fast, which matters for 100,000 images."""
+def _attributes(images: h5py.Group, number: int, *names: bytes) -> list:
+    """Header values, None where missing; by h5py's low level, for speed with 100,000 images."""
     try:
         group = h5py.h5g.open(images.id, b"%d" % number)
-    except KeyError:
+    except ValueError:
         raise UserError(f"{images.file.filename} has no image {number}.") from None
-    if not h5py.h5a.exists(group, name):
-        return None
-    attribute = h5py.h5a.open(group, name)
-    value = np.empty(attribute.shape, attribute.dtype)
-    attribute.read(value)
-    return _python(value.ravel()[0])
+    values = []
+    for name in names:
+        if not h5py.h5a.exists(group, name):
+            values.append(None)
+            continue
+        attribute = h5py.h5a.open(group, name)
+        value = np.empty(attribute.shape, attribute.dtype)
+        attribute.read(value)
+        values.append(_python(value))
+    return values
 
 
 def _read(path: str, numbers=None, shape: tuple[int, int] | None = None) -> np.ndarray:

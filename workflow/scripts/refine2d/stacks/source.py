@@ -133,7 +133,7 @@ def single(stack: Stack, optics: list[Optics], group=None, ctf: CtfTable | None 
     return Source(stack.path, [stack], np.zeros(stack.n, np.int32), rows, optics, group, ctf)
 
 
-def group_rows(columns: dict[str, np.ndarray], names=None) -> tuple[list[Optics], np.ndarray]:
+def group_rows(columns: dict[str, np.ndarray], row=None, names=None) -> tuple[list[Optics], np.ndarray]:
     """Optics groups from per-image columns: images that agree in all of them, `ac` aside, share a group.
 
     Parameters
@@ -141,8 +141,10 @@ def group_rows(columns: dict[str, np.ndarray], names=None) -> tuple[list[Optics]
     columns : dict of float64 arrays (n,)
         Fields of `Optics`; NaN for unknown. A phase plate makes `ac` differ between micrographs in EMAN2's
         files, so that it sets no group apart; a group of several values has None.
-    names : list of n str, optional
-        Group names; images of different names never share a group.
+    row : int array (n,), optional
+        Each image's row in an optics table; images of different rows never share a group.
+    names : str array, optional
+        Group names by row.
 
     Returns
     -------
@@ -151,7 +153,7 @@ def group_rows(columns: dict[str, np.ndarray], names=None) -> tuple[list[Optics]
     """
     group = np.zeros(len(columns["apix"]), np.int64)
     keys = [values for field, values in columns.items() if field != "ac"]
-    for key in keys if names is None else [np.unique(names, return_inverse=True)[1], *keys]:
+    for key in keys if row is None else [row, *keys]:
         values, code = np.unique(key, return_inverse=True)
         group = np.unique(group * len(values) + code, return_inverse=True)[1]
     optics = []
@@ -162,7 +164,7 @@ def group_rows(columns: dict[str, np.ndarray], names=None) -> tuple[list[Optics]
         if np.ptp(columns["ac"][group == g]) > 0:
             known.pop("ac")
         known["premultiplied"] = bool(known.get("premultiplied", False))
-        optics.append(Optics(f"opticsGroup{g + 1}" if names is None else str(names[first]), **known))
+        optics.append(Optics(f"opticsGroup{g + 1}" if row is None else str(names[row[first]]), **known))
     return optics, group.astype(np.int32)
 
 

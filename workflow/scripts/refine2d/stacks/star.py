@@ -58,11 +58,11 @@ def open_source(path: str, project: str = ".") -> Source:
     blocks = read_star(path, NEEDED)
     particles = _particles(path, blocks)
     n = len(particles[IMAGE])
-    field, names = _joined(path, particles, _table(blocks.get("optics", {})))
+    field, row, names = _joined(path, particles, _table(blocks.get("optics", {})))
 
     columns = {name: field(label, np.full(n, np.nan)) for name, label in OPTICS.items()}
     columns["apix"] = _pixel_size(field, np.full(n, np.nan))
-    optics, group = group_rows(columns, names)
+    optics, group = group_rows(columns, row, names)
     check_apix(path, optics)
     ctf = None
     if DEFOCUS[0] in particles:
@@ -111,7 +111,9 @@ def read_star(path: str, columns: set[str] | None = None) -> dict[str, Block]:
                 elif first == "loop_" and block == {}:
                     blocks[name] = _Loop(columns)
                 elif isinstance(block, _Loop) and first.startswith("_") and not block.started:
-                    block.labels.append(first[1:])
+                    if first[1:] in block.labels:
+                        raise UserError(f"{path}, line {number}: the table has two columns {first}.")
+                    block.add_label(first[1:])
                 elif isinstance(block, _Loop) and len(words) == len(block.labels):
                     block.add(words)
                 elif isinstance(block, _Loop) and block.labels:
@@ -123,9 +125,7 @@ def read_star(path: str, columns: set[str] | None = None) -> dict[str, Block]:
                     if columns is None or first[1:] in columns:
                         block[first[1:]] = words[1]
                 else:
-                    raise UserError(
-                        f"{path}, line {number} is not what a STAR file may have there: {line[:60]!r}."
-                    )
+                    raise UserError(f"{path}, line {number} does not belong in a STAR file: {line[:60]!r}.")
     except UnicodeDecodeError:
         raise UserError(f"{path} is not a STAR file: it is not text.") from None
     return {name: block.columns() if isinstance(block, _Loop) else block for name, block in blocks.items()}
@@ -137,6 +137,7 @@ class _Loop:
     def __init__(self, keep: set[str] | None):
         self.keep = keep
         self.labels: list[str] = []
+        self.kept: list[int] = []
         self.rows: list[list[str]] = []
         self.batches: list[dict[str, np.ndarray]] = []
 
@@ -144,8 +145,13 @@ class _Loop:
     def started(self) -> bool:
         return bool(self.rows or self.batches)
 
+    def add_label(self, label: str) -> None:
+        if self.keep is None or label in self.keep:
+            self.kept.append(len(self.labels))
+        self.labels.append(label)
+
     def add(self, words: list[str]) -> None:
-        self.rows.append(words)
+        self.rows.append([words[i] for i in self.kept])
         if len(self.rows) == BATCH:
             self._flush()
 
@@ -155,11 +161,9 @@ class _Loop:
         return {label: np.concatenate([batch[label] for batch in self.batches]) for label in first}
 
     def _flush(self) -> None:
-        values = zip(*self.rows, strict=True) if self.rows else [()] * len(self.labels)
-        columns = zip(self.labels, values, strict=True)
-        self.batches.append(
-            {k: np.array(v, STRING) for k, v in columns if self.keep is None or k in self.keep}
-        )
+        columns = zip(*self.rows, strict=True) if self.rows else [()] * len(self.kept)
+        labels = [self.labels[i] for i in self.kept]
+        self.batches.append({k: np.array(v, STRING) for k, v in zip(labels, columns, strict=False)})
         self.rows = []
 
 
@@ -247,27 +251,26 @@ def _particles(path: str, blocks: dict[str, Block]) -> dict[str, np.ndarray]:
 
 
 def _joined(path: str, particles: dict[str, np.ndarray], optics: dict[str, np.ndarray]):
-    """A function label -> float64 (n,), from the optics table or the particles; the group names (n,)."""
+    """How to look a label up: a function label -> float64 (n,), from the optics table or the particles.
+
+    Also each particle's row of the optics table and the names of the rows; both None where there is no table.
+    """
     if GROUP[0] not in optics:
-        return partial(_field, path, particles, {}, None), None
-    ids = _numbers(path, optics, GROUP[0]).astype(np.int64)
+        return partial(_field, path, particles, {}, None), None, None
+    ids = _numbers(path, optics, GROUP[0])
     if GROUP[0] in particles:
-        wanted = _numbers(path, particles, GROUP[0]).astype(np.int64)
+        wanted = _numbers(path, particles, GROUP[0])
     elif len(ids) == 1:
         wanted = np.full(len(particles[IMAGE]), ids[0])
     else:
-        raise UserError(
-            f"{path} has several optics groups, but no column {GROUP[0]} tells which a particle is of."
-        )
-    order = np.argsort(ids)
-    row = order[np.searchsorted(ids, wanted, sorter=order).clip(max=len(ids) - 1)]
-    lost = np.flatnonzero(ids[row] != wanted)
+        raise UserError(f"{path} has an optics table, but its particles have no column {GROUP[0]}.")
+    lost = np.flatnonzero(~np.isin(wanted, ids))
     if len(lost):
-        raise UserError(
-            f"{path}: particle {lost[0] + 1} is of optics group {wanted[lost[0]]}, which is not there."
-        )
-    names = optics.get(GROUP[1], np.array([f"opticsGroup{i}" for i in ids], STRING))
-    return partial(_field, path, particles, optics, row), names.astype(object)[row]
+        raise UserError(f"{path}: optics group {wanted[lost[0]]:g} of particle {lost[0] + 1} is not there.")
+    order = np.argsort(ids)
+    row = order[np.searchsorted(ids, wanted, sorter=order)]
+    names = optics.get(GROUP[1], [f"opticsGroup{i:g}" for i in ids])
+    return partial(_field, path, particles, optics, row), row, names
 
 
 def _field(path: str, particles: dict, optics: dict, row: np.ndarray | None, label: str, default=None):
@@ -278,11 +281,12 @@ def _field(path: str, particles: dict, optics: dict, row: np.ndarray | None, lab
 
 def _pixel_size(field, default: np.ndarray) -> np.ndarray:
     """Angstrom per pixel, from the image or from the detector's pixel (micrometres) and the magnification."""
-    for label in PIXEL_SIZE:
-        if (size := field(label)) is not None:
-            return size
-    pixel, magnification = map(field, DETECTOR)
-    return default if pixel is None or magnification is None else pixel * 1e4 / magnification
+    size, other, pixel, magnification = map(field, (*PIXEL_SIZE, *DETECTOR))
+    if size is None:
+        size = other
+    if size is None and pixel is not None and magnification is not None:
+        size = pixel * 1e4 / np.where(magnification > 0, magnification, np.nan)
+    return default if size is None else np.where(size > 0, size, np.nan)
 
 
 def _numbers(path: str, table: dict[str, np.ndarray], label: str) -> np.ndarray:
@@ -345,6 +349,9 @@ def _find(path: str, name: str, folders: list[Path]) -> str:
 
 
 def _line(path: str, text: str) -> int:
-    """The first line that has `text`."""
+    """The first line that has the value `text`, or an image number at the stack `text`."""
     with open(path, encoding="utf-8") as file:
-        return next((number for number, line in enumerate(file, 1) if text in line), 0)
+        for number, line in enumerate(file, 1):
+            if any(text in (word, word.partition("@")[2]) for word in _split(line)):
+                return number
+    return 0
