@@ -92,10 +92,16 @@ def test_modes():
         ctf(table(), BOX, APIX, "wrong")
 
 
-@pytest.mark.parametrize("phase", [0, 40])
-def test_intact_first_peak_is_one_up_to_the_first_maximum_of_each_direction(phase):
-    values = (16000, 11000, 30, phase, 300, 2.7, 0.1)
-    box, apix = 64, 3.0
+@pytest.mark.parametrize(
+    ("values", "apix"),
+    [
+        ((16000, 11000, 30, 0, 300, 2.7, 0.1), 3.0),
+        ((16000, 11000, 30, 40, 300, 2.7, 0.1), 3.0),
+        ((800, 700, 30, 0, 300, 5.0, 0.1), 1.0),  # Cs turns the phase back before a quarter wave
+    ],
+)
+def test_intact_first_peak_is_one_up_to_the_first_maximum_of_each_direction(values, apix):
+    box = 64
     plain, intact = ctf(table(*values), box, apix)[0], ctf(table(*values), box, apix, "intact-first-peak")[0]
     for kx, ky in [(1, 0), (0, 1), (1, 1), (1, -1), (2, 1)]:
         fine = np.arange(0, box // 2 / max(kx, abs(ky)), 0.01)

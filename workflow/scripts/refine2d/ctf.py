@@ -97,6 +97,14 @@ def ctf(table: CtfTable, box: int, apix, mode: str = "auto") -> np.ndarray:
     return out
 
 
+def ring_power(transfer: np.ndarray) -> np.ndarray:
+    """Ring mean of C^2: float32 (n, box, box // 2 + 1) to float64 (n, box // 2 + 1)."""
+    box = transfer.shape[1]
+    out = np.empty((len(transfer), fourier.nrings(box)))
+    _ring_power(transfer, fourier.ring_index(box), fourier.plane_weights(box), fourier.ring_size(box), out)
+    return out
+
+
 @nb.njit(nogil=True, cache=True, fastmath=True)
 def _evaluate(coefficients, ky, kx, flipped, intact, out):
     for i in range(len(out)):
@@ -114,7 +122,7 @@ def _evaluate(coefficients, ky, kx, flipped, intact, out):
                 elif intact:
                     # the phase rises until 2 * sphere = focus, and |sin| has its first maximum at pi / 2
                     rising = start + focus - sphere <= np.pi / 2 and 2 * sphere <= focus
-                    if k2 == 0 or (start <= np.pi / 2 and rising):
+                    if k2 == 0 or rising:
                         value = 1.0
                 out[i, row, column] = value
 
@@ -127,11 +135,3 @@ def _ring_power(transfer, ring, weights, size, out):
             for column in range(transfer.shape[2]):
                 total[ring[row, column]] += weights[row, column] * transfer[i, row, column] ** 2
         out[i] = total[:-1] / size
-
-
-def ring_power(transfer: np.ndarray) -> np.ndarray:
-    """Ring mean of C^2: float32 (n, box, box // 2 + 1) to float64 (n, box // 2 + 1)."""
-    box = transfer.shape[1]
-    out = np.empty((len(transfer), fourier.nrings(box)))
-    _ring_power(transfer, fourier.ring_index(box), fourier.plane_weights(box), fourier.ring_size(box), out)
-    return out
