@@ -142,6 +142,17 @@ def test_a_truncated_file_gives_a_sentence(tmp_path_factory, cut):
         open_source(path)
 
 
+def test_a_file_that_changed_since_it_was_opened(tmp_path):
+    path = tmp_path / "a.mrcs"
+    source = open_source(raw_mrc(path, noise(4, 4)))
+    path.write_bytes(path.read_bytes()[:1100])
+    with pytest.raises(UserError, match="no longer"):
+        source.images([0])
+    path.unlink()
+    with pytest.raises(UserError, match="no longer"):
+        source.images([0])
+
+
 def test_unknown_missing_and_empty_inputs(tmp_path):
     (tmp_path / "a.tif").write_bytes(b"x")
     (tmp_path / "a.mrcs").write_bytes(b"")

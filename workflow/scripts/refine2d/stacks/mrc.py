@@ -35,7 +35,11 @@ class MrcStack:
     def images(self, numbers: np.ndarray) -> np.ndarray:
         """Images by 0-based number, float32 (m, box, box)."""
         shape = self.n, self.box, self.box
-        return np.memmap(self.path, self.dtype, "r", self.offset, shape)[numbers].astype(np.float32)
+        try:
+            pixels = np.memmap(self.path, self.dtype, "r", self.offset, shape)
+        except (OSError, ValueError) as error:
+            raise UserError(f"{self.path} can no longer be read: {error}.") from error
+        return pixels[numbers].astype(np.float32)
 
 
 def open_stack(path: str) -> MrcStack:
