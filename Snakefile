@@ -26,6 +26,8 @@ rule all:
         at("0_refine2d_parms.json"),
         at(f"state_{LAST}.json"),
         expand(at("simmx_{YY}.hdf"), YY=ITERATIONS),
+    message:
+        "The run is complete"
 
 
 onstart:

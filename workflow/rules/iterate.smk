@@ -188,7 +188,7 @@ rule classmx:
     output:
         at("classmx_{YY}.hdf"),
     params:
-        options=opts("ncls", "minchange", "seed"),
+        options=opts("ncls", "minchange"),
         run=facts("box", "working_box"),
         code=code("classmx"),
     log:
