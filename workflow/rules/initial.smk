@@ -102,7 +102,7 @@ if OPTIONS.base["initial"]:
         output:
             at("classes_init.hdf"),
         params:
-            options=opts("ncls", "mask_diameter"),
+            options=opts("mask_diameter", "maxshift", "mirror"),
             run=facts("box", "apix", "working_box"),
             code=code("classes_given"),
         log:

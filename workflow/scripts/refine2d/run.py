@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from refine2d import code, files, options
@@ -85,10 +85,16 @@ def open_run(folder: str, values: dict, check: bool = True) -> Run:
         With one sentence for each mistake, a line each.
     """
     recorded = load(folder)
-    if recorded is None:
-        return _create(values)
-    if not check:
+    if recorded and not check:
         return recorded
+    run = _sized(_checked(folder, recorded, values) if recorded else _create(values), values)
+    if values["initial"]:
+        _check_initial(run, values)
+    return run
+
+
+def _checked(folder: str, recorded: Run, values: dict) -> Run:
+    """The recorded run, if it is one on the input of the options."""
     if _fingerprint(values, recorded) != recorded.fingerprint:
         raise UserError(
             f"{folder} holds a run on another input ({recorded.input}, {recorded.n_input} images): "
@@ -100,7 +106,7 @@ def open_run(folder: str, values: dict, check: bool = True) -> Run:
             f"{folder} was created with subset={recorded.subset} and has {recorded.n} particles, now it would have {n}: "
             "give another path, or remove that folder."
         )
-    return _sized(recorded, values)
+    return recorded
 
 
 def load(folder: str) -> Run | None:
@@ -142,7 +148,7 @@ def _create(values: dict) -> Run:
     n = _rows(n_input, values)
     most = values["chunk"] or CHUNK
     count = max(1, -(-n // most))
-    run = Run(
+    return Run(
         input=path,
         files=stacks,
         fingerprint=_digest(path, stacks, n_input),
@@ -157,7 +163,6 @@ def _create(values: dict) -> Run:
         chunk=BATCH * max(1, -(-n // (count * BATCH))),
         version=code.version(),
     )
-    return _sized(run, values)
 
 
 def _opened(path: str) -> tuple:
@@ -186,7 +191,23 @@ def _sized(run: Run, values: dict) -> Run:
     from refine2d.particles import working_box
 
     box = working_box(run.box, apix, values["shrink"])
-    return Run(**asdict(run) | {"apix": apix, "shrink": values["shrink"], "working_box": box})
+    return replace(run, apix=apix, shrink=values["shrink"], working_box=box)
+
+
+def _check_initial(run: Run, values: dict) -> None:
+    """Whether the starting averages are as many and as large as they must be."""
+    from refine2d.stacks import open_source
+
+    averages = open_source(values["initial"])
+    if averages.n != values["ncls"]:
+        raise UserError(
+            f"{values['initial']} has {averages.n} averages, but ncls is {values['ncls']}: give ncls={averages.n}."
+        )
+    if averages.box not in (run.box, run.working_box):
+        raise UserError(
+            f"{values['initial']} has averages of {averages.box} pixels, but the particles have {run.box}"
+            + (f" (at the working size {run.working_box})." if run.working_box != run.box else ".")
+        )
 
 
 def _fingerprint(values: dict, recorded: Run) -> str:
