@@ -115,9 +115,10 @@ def main() -> None:
     averages, _ = score.read_averages(folder / "classes.mrcs")
     labels = score.read_run(folder, apix).labels
     counts = np.bincount(labels[labels >= 0], minlength=len(averages))
-    best = best_correlations(averages, references, apix).max(1)
+    correlations = best_correlations(averages, references, apix)
+    best, match = correlations.max(1), correlations.argmax(1)
     for k in np.argsort(-best):
-        print(f"class {k:3d}  {counts[k]:5d} particles  best correlation {best[k]:.3f}")
+        print(f"class {k:3d}  {counts[k]:5d} particles  {best[k]:.3f} with RELION's {match[k]}")
     print(f"\nof {counts.sum()} particles, in averages that match one of RELION's:")
     for threshold in THRESHOLDS:
         matching = best >= threshold
