@@ -36,4 +36,6 @@ onstart:
 
 onsuccess:
     print(f"\nThe class averages, with their numbers of particles: {at('classes.png')}")
-    print(f"Averages at full size: {at('classes.mrcs')}; each particle's class and pose: {at('particles.star')}\n")
+    print(
+        f"Averages at full size: {at('classes.mrcs')}; each particle's class and pose: {at('particles.star')}\n"
+    )

@@ -2,8 +2,6 @@ rule demo:
     output:
         star="demo/particles.star",
         stack="demo/particles.mrcs",
-    params:
-        code=code("demo"),
     log:
         "demo/logs/particles.log",
     benchmark:
@@ -13,6 +11,8 @@ rule demo:
     threads: 1
     resources:
         mem_mb=memory(1000),
+    params:
+        code=code("demo"),
     message:
         "Demo: simulating particle images"
     script:

@@ -3,10 +3,6 @@ rule input_fp:
         particles=at("particles.h5"),
     output:
         at("input_fp.hdf"),
-    params:
-        options=opts("ncls", "mask_diameter"),
-        run=facts("box", "apix", "working_box"),
-        code=code("input_fp"),
     log:
         at("logs/input_fp.log"),
     benchmark:
@@ -16,6 +12,10 @@ rule input_fp:
     threads: 4
     resources:
         mem_mb=memory(2000),
+    params:
+        options=opts("ncls", "mask_diameter"),
+        run=facts("box", "apix", "working_box"),
+        code=code("input_fp"),
     message:
         "Start: footprints of particles, the same for any rotation and shift"
     script:
@@ -27,9 +27,6 @@ rule input_fp_basis:
         footprints=at("input_fp.hdf"),
     output:
         at("input_fp_basis.hdf"),
-    params:
-        options=opts("nbasisfp"),
-        code=code("input_fp_basis"),
     log:
         at("logs/input_fp_basis.log"),
     benchmark:
@@ -39,6 +36,9 @@ rule input_fp_basis:
     threads: 1
     resources:
         mem_mb=memory(2000),
+    params:
+        options=opts("nbasisfp"),
+        code=code("input_fp_basis"),
     message:
         "Start: MSA of the footprints"
     script:
@@ -51,8 +51,6 @@ rule input_fp_basis_proj:
         basis=at("input_fp_basis.hdf"),
     output:
         at("input_fp_basis_proj.hdf"),
-    params:
-        code=code("input_fp_basis_proj"),
     log:
         at("logs/input_fp_basis_proj.log"),
     benchmark:
@@ -62,6 +60,8 @@ rule input_fp_basis_proj:
     threads: 1
     resources:
         mem_mb=memory(2000),
+    params:
+        code=code("input_fp_basis_proj"),
     message:
         "Start: footprints in their MSA space"
     script:
@@ -75,9 +75,6 @@ rule classmx_00:
         projections=at("input_fp_basis_proj.hdf"),
     output:
         at("classmx_00.hdf"),
-    params:
-        options=opts("ncls", "fastseed", "seed"),
-        code=code("classmx_00"),
     log:
         at("logs/classmx_00.log"),
     benchmark:
@@ -87,6 +84,9 @@ rule classmx_00:
     threads: 1
     resources:
         mem_mb=memory(2000),
+    params:
+        options=opts("ncls", "fastseed", "seed"),
+        code=code("classmx_00"),
     message:
         "Start: k-means of the footprints"
     script:
@@ -101,10 +101,6 @@ if OPTIONS.base["initial"]:
             averages=ancient(OPTIONS.base["initial"]),
         output:
             at("classes_init.hdf"),
-        params:
-            options=opts("mask_diameter", "maxshift", "mirror"),
-            run=facts("box", "apix", "working_box"),
-            code=code("classes_given"),
         log:
             at("logs/classes_init.log"),
         benchmark:
@@ -114,6 +110,10 @@ if OPTIONS.base["initial"]:
         threads: 1
         resources:
             mem_mb=memory(2000),
+        params:
+            options=opts("mask_diameter", "maxshift", "mirror"),
+            run=facts("box", "apix", "working_box"),
+            code=code("classes_given"),
         message:
             "Start: the averages of {input.averages}"
         script:
@@ -128,11 +128,6 @@ else:
             classmx=at("classmx_00.hdf"),
         output:
             at("classes_init/{group}.hdf"),
-        params:
-            options=opts("ncls", "mask_diameter", "maxshift", "mirror", "classiter", "classkeep", "classkeepsig"),
-            run=facts("box", "apix", "working_box"),
-            share=share,
-            code=code("classes_init_piece"),
         log:
             at("logs/classes_init_{group}.log"),
         benchmark:
@@ -142,6 +137,13 @@ else:
         threads: 4
         resources:
             mem_mb=memory(2000),
+        params:
+            options=opts(
+                "ncls", "mask_diameter", "maxshift", "mirror", "classiter", "classkeep", "classkeepsig"
+            ),
+            run=facts("box", "apix", "working_box"),
+            share=share,
+            code=code("classes_init_piece"),
         message:
             "Start: averages from one particle on, group {wildcards.group}"
         script:
@@ -152,9 +154,6 @@ else:
             pieces=all_groups("classes_init/{group}.hdf"),
         output:
             at("classes_init.hdf"),
-        params:
-            options=opts("ncls"),
-            code=code("classes_init"),
         log:
             at("logs/classes_init.log"),
         benchmark:
@@ -164,6 +163,9 @@ else:
         threads: 1
         resources:
             mem_mb=memory(1000),
+        params:
+            options=opts("ncls"),
+            code=code("classes_init"),
         message:
             "Start: the first averages"
         script:

@@ -8,10 +8,6 @@ rule allrefs:
         state=before("state_{YY}.json"),
     output:
         at("allrefs_{YY}.hdf"),
-    params:
-        options=opts("mask_diameter", "maxshift", "mirror", "center"),
-        run=facts("box", "apix", "working_box"),
-        code=code("allrefs"),
     log:
         at("logs/allrefs_{YY}.log"),
     benchmark:
@@ -21,6 +17,10 @@ rule allrefs:
     threads: 4
     resources:
         mem_mb=memory(2000),
+    params:
+        options=opts("mask_diameter", "maxshift", "mirror", "center"),
+        run=facts("box", "apix", "working_box"),
+        code=code("allrefs"),
     message:
         "Iteration {wildcards.YY}: averages centred, aligned to each other and sorted"
     script:
@@ -33,9 +33,6 @@ rule basis:
         state=before("state_{YY}.json"),
     output:
         at("basis_{YY}.hdf"),
-    params:
-        options=opts("nbasis"),
-        code=code("basis"),
     log:
         at("logs/basis_{YY}.log"),
     benchmark:
@@ -45,6 +42,9 @@ rule basis:
     threads: 1
     resources:
         mem_mb=memory(1000),
+    params:
+        options=opts("nbasis"),
+        code=code("basis"),
     message:
         "Iteration {wildcards.YY}: MSA of the averages"
     script:
@@ -57,10 +57,6 @@ rule aliref:
         state=before("state_{YY}.json"),
     output:
         at("aliref_{YY}.hdf"),
-    params:
-        options=opts("naliref", "mask_diameter"),
-        run=facts("box", "apix", "working_box"),
-        code=code("aliref"),
     log:
         at("logs/aliref_{YY}.log"),
     benchmark:
@@ -70,6 +66,10 @@ rule aliref:
     threads: 1
     resources:
         mem_mb=memory(1000),
+    params:
+        options=opts("naliref", "mask_diameter"),
+        run=facts("box", "apix", "working_box"),
+        code=code("aliref"),
     message:
         "Iteration {wildcards.YY}: alignment references"
     script:
@@ -83,11 +83,6 @@ rule simmx_piece:
         state=before("state_{YY}.json"),
     output:
         at("simmx_{YY}/{chunk}.h5"),
-    params:
-        options=opts("mask_diameter", "maxshift", "mirror"),
-        run=facts("box", "apix", "working_box"),
-        rows=rows,
-        code=code("simmx_piece"),
     log:
         at("logs/simmx_{YY}_{chunk}.log"),
     benchmark:
@@ -97,6 +92,11 @@ rule simmx_piece:
     threads: 8
     resources:
         mem_mb=memory(2000),
+    params:
+        options=opts("mask_diameter", "maxshift", "mirror"),
+        run=facts("box", "apix", "working_box"),
+        rows=rows,
+        code=code("simmx_piece"),
     message:
         "Iteration {wildcards.YY}: particles aligned to the references, piece {wildcards.chunk}"
     script:
@@ -110,9 +110,6 @@ rule simmx:
         state=before("state_{YY}.json"),
     output:
         at("simmx_{YY}.hdf"),
-    params:
-        run=facts("n", "box", "working_box"),
-        code=code("simmx"),
     log:
         at("logs/simmx_{YY}.log"),
     benchmark:
@@ -122,6 +119,9 @@ rule simmx:
     threads: 1
     resources:
         mem_mb=memory(2000),
+    params:
+        run=facts("n", "box", "working_box"),
+        code=code("simmx"),
     message:
         "Iteration {wildcards.YY}: similarity matrix"
     script:
@@ -136,9 +136,6 @@ rule input_proj_piece:
         state=before("state_{YY}.json"),
     output:
         at("input_{YY}_proj/{chunk}.h5"),
-    params:
-        rows=rows,
-        code=code("input_proj_piece"),
     log:
         at("logs/input_proj_{YY}_{chunk}.log"),
     benchmark:
@@ -148,6 +145,9 @@ rule input_proj_piece:
     threads: 4
     resources:
         mem_mb=memory(2000),
+    params:
+        rows=rows,
+        code=code("input_proj_piece"),
     message:
         "Iteration {wildcards.YY}: aligned particles in the MSA space, piece {wildcards.chunk}"
     script:
@@ -160,9 +160,6 @@ rule input_proj:
         state=before("state_{YY}.json"),
     output:
         at("input_{YY}_proj.hdf"),
-    params:
-        run=facts("n", "box", "working_box"),
-        code=code("input_proj"),
     log:
         at("logs/input_proj_{YY}.log"),
     benchmark:
@@ -172,6 +169,9 @@ rule input_proj:
     threads: 1
     resources:
         mem_mb=memory(2000),
+    params:
+        run=facts("n", "box", "working_box"),
+        code=code("input_proj"),
     message:
         "Iteration {wildcards.YY}: projections joined"
     script:
@@ -187,10 +187,6 @@ rule classmx:
         state=before("state_{YY}.json"),
     output:
         at("classmx_{YY}.hdf"),
-    params:
-        options=opts("ncls", "minchange"),
-        run=facts("box", "working_box"),
-        code=code("classmx"),
     log:
         at("logs/classmx_{YY}.log"),
     benchmark:
@@ -200,6 +196,10 @@ rule classmx:
     threads: 1
     resources:
         mem_mb=memory(2000),
+    params:
+        options=opts("ncls", "minchange"),
+        run=facts("box", "working_box"),
+        code=code("classmx"),
     message:
         "Iteration {wildcards.YY}: k-means in the MSA space"
     script:
@@ -215,11 +215,6 @@ rule classes_piece:
         state=before("state_{YY}.json"),
     output:
         at("classes_{YY}/{group}.hdf"),
-    params:
-        options=opts("ncls", "mask_diameter", "maxshift", "mirror", "classiter", "classkeep", "classkeepsig", "center"),
-        run=facts("box", "apix", "working_box"),
-        share=share,
-        code=code("classes_piece"),
     log:
         at("logs/classes_{YY}_{group}.log"),
     benchmark:
@@ -229,6 +224,13 @@ rule classes_piece:
     threads: 4
     resources:
         mem_mb=memory(2000),
+    params:
+        options=opts(
+            "ncls", "mask_diameter", "maxshift", "mirror", "classiter", "classkeep", "classkeepsig", "center"
+        ),
+        run=facts("box", "apix", "working_box"),
+        share=share,
+        code=code("classes_piece"),
     message:
         "Iteration {wildcards.YY}: new averages, group {wildcards.group}"
     script:
@@ -242,10 +244,6 @@ rule classes:
     output:
         classes=at("classes_{YY}.hdf"),
         resultmx=at("resultmx_{YY}.hdf"),
-    params:
-        options=opts("ncls"),
-        run=facts("n", "box", "apix", "working_box"),
-        code=code("classes"),
     log:
         at("logs/classes_{YY}.log"),
     benchmark:
@@ -255,6 +253,10 @@ rule classes:
     threads: 1
     resources:
         mem_mb=memory(1000),
+    params:
+        options=opts("ncls"),
+        run=facts("n", "box", "apix", "working_box"),
+        code=code("classes"),
     message:
         "Iteration {wildcards.YY}: averages joined"
     script:
@@ -270,9 +272,6 @@ rule state:
         state=before("state_{YY}.json"),
     output:
         at("state_{YY}.json"),
-    params:
-        options=opts("ncls", "minchange"),
-        code=code("state"),
     log:
         at("logs/state_{YY}.log"),
     benchmark:
@@ -282,6 +281,9 @@ rule state:
     threads: 1
     resources:
         mem_mb=memory(500),
+    params:
+        options=opts("ncls", "minchange"),
+        code=code("state"),
     message:
         "Iteration {wildcards.YY}: how many particles changed their class"
     script:

@@ -7,11 +7,6 @@ rule particles_piece:
         exclude=given("exclude"),
     output:
         at("particles/{chunk}.h5"),
-    params:
-        options=opts("apix", "voltage", "cs", "ac", "ctf", "invert", "subset", "mask_diameter"),
-        run=facts("n_input", "box", "apix", "working_box"),
-        rows=rows,
-        code=code("particles_piece"),
     log:
         at("logs/particles_{chunk}.log"),
     benchmark:
@@ -21,6 +16,11 @@ rule particles_piece:
     threads: 4
     resources:
         mem_mb=memory(2000),
+    params:
+        options=opts("apix", "voltage", "cs", "ac", "ctf", "invert", "subset", "mask_diameter"),
+        run=facts("n_input", "box", "apix", "working_box"),
+        rows=rows,
+        code=code("particles_piece"),
     message:
         "Reading and normalising particles, piece {wildcards.chunk}"
     script:
@@ -35,10 +35,6 @@ rule particles:
     output:
         particles=at("particles.h5"),
         lst=at("particles.lst"),
-    params:
-        options=opts("apix", "voltage", "cs", "ac", "ctf", "subset"),
-        run=facts("n_input", "box", "apix", "working_box"),
-        code=code("particles"),
     log:
         at("logs/particles.log"),
     benchmark:
@@ -48,6 +44,10 @@ rule particles:
     threads: 1
     resources:
         mem_mb=memory(2000),
+    params:
+        options=opts("apix", "voltage", "cs", "ac", "ctf", "subset"),
+        run=facts("n_input", "box", "apix", "working_box"),
+        code=code("particles"),
     message:
         "Joining the pieces; noise spectra and CTF parameters"
     script:

@@ -5,10 +5,6 @@ rule classes_full_piece:
         classes=at(f"classes_{LAST}/{{group}}.hdf"),
     output:
         at("classes_full/{group}.hdf"),
-    params:
-        options=opts("apix", "voltage", "cs", "ac", "ctf", "invert", "mask_diameter", iteration=LAST),
-        run=facts("box", "apix", "working_box"),
-        code=code("classes_full_piece"),
     log:
         at("logs/classes_full_{group}.log"),
     benchmark:
@@ -18,6 +14,10 @@ rule classes_full_piece:
     threads: 4
     resources:
         mem_mb=memory(4000),
+    params:
+        options=opts("apix", "voltage", "cs", "ac", "ctf", "invert", "mask_diameter", iteration=LAST),
+        run=facts("box", "apix", "working_box"),
+        code=code("classes_full_piece"),
     message:
         "Averages at full size from the original pixels, group {wildcards.group}"
     script:
@@ -31,9 +31,6 @@ rule classes_mrcs:
     output:
         stack=at("classes.mrcs"),
         star=at("classes.star"),
-    params:
-        run=facts("box", "apix"),
-        code=code("classes_mrcs"),
     log:
         at("logs/classes_mrcs.log"),
     benchmark:
@@ -43,6 +40,9 @@ rule classes_mrcs:
     threads: 1
     resources:
         mem_mb=memory(1000),
+    params:
+        run=facts("box", "apix"),
+        code=code("classes_mrcs"),
     message:
         "The averages for RELION"
     script:
@@ -55,10 +55,6 @@ rule classes_png:
         classes=at(f"classes_{LAST}.hdf"),
     output:
         at("classes.png"),
-    params:
-        options=opts("mask_diameter", iteration=LAST),
-        run=facts("apix"),
-        code=code("classes_png"),
     log:
         at("logs/classes_png.log"),
     benchmark:
@@ -68,6 +64,10 @@ rule classes_png:
     threads: 1
     resources:
         mem_mb=memory(1000),
+    params:
+        options=opts("mask_diameter", iteration=LAST),
+        run=facts("apix"),
+        code=code("classes_png"),
     message:
         "The picture of the averages"
     script:
@@ -81,10 +81,6 @@ rule particles_star:
         pieces=all_groups(f"classes_{LAST}/{{group}}.hdf"),
     output:
         at("particles.star"),
-    params:
-        options=opts("apix", "voltage", "cs", "ac"),
-        run=facts("box", "apix", "working_box"),
-        code=code("particles_star"),
     log:
         at("logs/particles_star.log"),
     benchmark:
@@ -94,6 +90,10 @@ rule particles_star:
     threads: 1
     resources:
         mem_mb=memory(2000),
+    params:
+        options=opts("apix", "voltage", "cs", "ac"),
+        run=facts("box", "apix", "working_box"),
+        code=code("particles_star"),
     message:
         "Each particle's class and pose for RELION"
     script:
@@ -103,11 +103,6 @@ rule particles_star:
 rule parms:
     output:
         at("0_refine2d_parms.json"),
-    params:
-        options=opts(*OPTIONS.base),
-        later=str(OPTIONS.later),
-        run=facts("n", "n_input", "box", "apix", "working_box"),
-        code=code("parms"),
     log:
         at("logs/parms.log"),
     benchmark:
@@ -117,6 +112,11 @@ rule parms:
     threads: 1
     resources:
         mem_mb=memory(500),
+    params:
+        options=opts(*OPTIONS.base),
+        later=str(OPTIONS.later),
+        run=facts("n", "n_input", "box", "apix", "working_box"),
+        code=code("parms"),
     message:
         "The parameters of the run"
     script:

@@ -34,7 +34,7 @@ def given_averages(images: np.ndarray, store: ParticleStore, plan: Plan) -> np.n
     used = np.flatnonzero(store.used)
     y, c2 = store.matched(used[:: max(1, len(used) // SAMPLE)][:SAMPLE])
     references = References(plan, small)
-    best = align(references, y, c2, nbest=1)[:, 0]
+    best = align(references, y, c2, nbest=4)[:, 0]
     penalty = references.penalty(c2)[np.arange(len(best)), best["ref"]]
     likeness = best["score"].astype(np.float64) + penalty
     return small * np.float32(likeness.sum() / (2 * penalty.sum(dtype=np.float64)))

@@ -134,6 +134,12 @@ def name(number: int, count: int) -> str:
     return f"{number:0{max(2, len(str(count - 1)))}d}"
 
 
+def chunk_size(n: int, most: int = 0) -> int:
+    """Rows of a chunk: n in as few chunks of at most about `most` as will do, in whole batches."""
+    chunks = max(1, -(-n // (most or CHUNK)))
+    return BATCH * max(1, -(-n // (chunks * BATCH)))
+
+
 def _rows(n_input: int, values: dict) -> int:
     if not (values["subset"] or values["exclude"]):
         return n_input
@@ -146,8 +152,6 @@ def _rows(n_input: int, values: dict) -> int:
 def _create(values: dict) -> Run:
     path, stacks, n_input, box, apix_file = _demo() if values["input"] == DEMO else _opened(values["input"])
     n = _rows(n_input, values)
-    most = values["chunk"] or CHUNK
-    count = max(1, -(-n // most))
     return Run(
         input=path,
         files=stacks,
@@ -160,7 +164,7 @@ def _create(values: dict) -> Run:
         subset=values["subset"],
         shrink=0,
         working_box=0,
-        chunk=BATCH * max(1, -(-n // (count * BATCH))),
+        chunk=chunk_size(n, values["chunk"]),
         version=code.version(),
     )
 

@@ -1,0 +1,81 @@
+"""The digest of a step's code: what counts and what does not."""
+
+import pytest
+
+from refine2d.code import digest, version
+
+FILES = {
+    "step.py": "from refine2d.a import f\n\nf()\n",
+    "other.py": "import refine2d.c\n",
+    "refine2d/__init__.py": "",
+    "refine2d/a.py": '"""Doc."""\n\nfrom .b import g\n\n\ndef f():\n    """Doc."""\n    return g()  # why\n',
+    "refine2d/b/__init__.py": "from .deep import g\nfrom . import unused\n",
+    "refine2d/b/deep.py": "from ..d import h\n\n\ndef g():\n    return h\n",
+    "refine2d/b/unused.py": "",
+    "refine2d/c.py": "import refine2d.b.deep\n",
+    "refine2d/d.py": "h = 1\n",
+    "refine2d/job.py": "x = 1\n",
+}
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """Write the files above, some of them changed, to a new folder."""
+
+    def write(**changed):
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        for name, text in (
+            FILES | {key.replace("__", "/") + ".py": text for key, text in changed.items()}
+        ).items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text)
+        return folder
+
+    return write
+
+
+def test_the_place_of_the_checkout_does_not_count(checkout):
+    assert digest(checkout() / "step.py") == digest(checkout() / "step.py")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"step": "f_ = 1\nfrom refine2d.a import f\n\nf()\n"},
+        {"refine2d__a": FILES["refine2d/a.py"].replace("g()", "g(1)")},
+        {"refine2d__b__deep": FILES["refine2d/b/deep.py"].replace("return h", "return -h")},
+        {"refine2d__d": "h = 2\n"},
+    ],
+)
+def test_code_counts_however_far_away(checkout, changed):
+    assert digest(checkout() / "step.py") != digest(checkout(**changed) / "step.py")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {
+            "refine2d__a": '"""Other."""\nfrom .b import g\n\ndef f():\n    """Other words."""\n    # more\n    return g()\n'
+        },
+        {"refine2d__c": "import refine2d.d\n"},
+        {"refine2d__job": "x = 2\n"},
+    ],
+)
+def test_comments_and_what_is_not_used_do_not_count(checkout, changed):
+    assert digest(checkout() / "step.py") == digest(checkout(**changed) / "step.py")
+
+
+def test_a_package_on_the_way_to_a_module_is_not_used(checkout):
+    package = FILES["refine2d/b/__init__.py"] + "more = 1\n"
+    before, after = checkout(), checkout(refine2d__b____init__=package)
+    assert digest(before / "other.py") == digest(after / "other.py")
+
+
+def test_a_package_whose_names_are_used_counts(checkout):
+    (before := checkout()), (after := checkout())
+    (after / "refine2d/b/unused.py").write_text("x = 1\n")
+    assert digest(before / "step.py") != digest(after / "step.py")
+
+
+def test_the_librarys_version_is_a_digest():
+    assert int(version(), 16) >= 0

@@ -1,0 +1,136 @@
+"""particles.star and classes.star: what the input says is kept, what the run found is added."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import starfile
+
+from refine2d.ctf import CtfTable
+from refine2d.relion import class_blocks, particle_blocks
+from refine2d.stacks import open_source
+from refine2d.stacks.mrc import write_mrcs
+from refine2d.stacks.star import read_star, write_star
+from refine2d.transforms import alignment, from_relion
+
+N = 6
+RNG = np.random.default_rng(0)
+POSES = alignment(
+    RNG.uniform(0, 360, 4), [0, 1, 0, 1], RNG.normal(size=4), RNG.normal(size=4), score=RNG.uniform(1, 9, 4)
+)
+LABELS = np.array([2, 0, 1, 0])
+OPTICS = """data_optics
+
+loop_
+_rlnOpticsGroup #1
+_rlnOpticsGroupName #2
+_rlnImagePixelSize #3
+_rlnImageSize #4
+_rlnImageDimensionality #5
+1 mine 2.000000 16 2
+
+"""
+ROWS = "".join(f"{i + 1:06d}@p.mrcs 10000.{i} 'a b' 9 {i}.5\n" for i in range(N))
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    images = RNG.normal(size=(N, 16, 16)).astype(np.float32)
+    write_mrcs("data/p.mrcs", images, 2.0, N, 16)
+    labels = ["rlnImageName", "rlnDefocusU", "rlnNote", "rlnClassNumber", "rlnAnglePsi"]
+    head = "loop_\n" + "".join(f"_{label} #{i + 1}\n" for i, label in enumerate(labels))
+    (tmp_path / "data/new.star").write_text(
+        OPTICS
+        + "data_particles\n\n"
+        + head.replace("Psi #5\n", "Psi #5\n_rlnOpticsGroup #6\n")
+        + ROWS.replace("\n", " 1\n")
+    )
+    (tmp_path / "data/old.star").write_text(
+        "data_\n\n" + head + "_rlnPixelSize #6\n" + ROWS.replace("\n", " 2.0\n")
+    )
+    return tmp_path
+
+
+def store(rows_of_input, ctf=None):
+    """The columns of a particle store that matter here; row r is input image rows_of_input[r]."""
+    number = np.array(rows_of_input)
+    group = np.zeros(len(number), np.int32)
+    return SimpleNamespace(number=number, apix=4.0, input_apix=2.0, input_box=16, group=group, ctf=ctf)
+
+
+def written(path, blocks):
+    write_star(path, blocks)
+    return read_star(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "block", "unit", "pixel"), [("new", "particles", "Angst", 1), ("old", "", "", 2)]
+)
+def test_a_star_input_is_kept_and_gains_columns(project, name, block, unit, pixel):
+    source = open_source(f"data/{name}.star")
+    rows = np.array([0, 1, 3, 4])
+    numbers = np.array([0, 1, 2, 4, 5])[rows]
+    blocks = written("out.star", particle_blocks(source, store([0, 1, 2, 4, 5]), rows, LABELS, POSES))
+    before = read_star(f"data/{name}.star")
+    assert list(blocks) == list(before)
+    after = blocks.pop(block)
+    kept = before.pop(block)
+    assert {k: {c: list(v) for c, v in t.items()} for k, t in blocks.items()} == {
+        k: {c: list(v) for c, v in t.items()} for k, t in before.items()
+    }
+    assert list(after)[: len(kept)] == list(kept)
+    for column in set(kept) - {"rlnImageName", "rlnClassNumber", "rlnAnglePsi"}:
+        assert list(after[column]) == list(kept[column][numbers])
+    assert list(after["rlnImageName"]) == [f"{number + 1:06d}@data/p.mrcs" for number in numbers]
+    assert list(after["rlnClassNumber"]) == [str(label + 1) for label in LABELS]
+    psi, x, y, score = (
+        np.array([float(v) for v in after[column]])
+        for column in ("rlnAnglePsi", f"rlnOriginX{unit}", f"rlnOriginY{unit}", "rlnLogLikeliContribution")
+    )
+    back = from_relion(psi, x * pixel, y * pixel, [v == "1" for v in after["rlnIsFlip"]], apix=4.0)
+    np.testing.assert_allclose((back["angle"] - POSES["angle"] + 180) % 360 - 180, 0, atol=1e-4)
+    np.testing.assert_array_equal(back["mirror"], POSES["mirror"])
+    np.testing.assert_allclose(back["sx"], POSES["sx"], atol=1e-5)
+    np.testing.assert_allclose(back["sy"], POSES["sy"], atol=1e-5)
+    np.testing.assert_allclose(score, POSES["score"], rtol=1e-5)
+
+
+def test_names_that_are_found_from_the_project_stay(project, monkeypatch):
+    monkeypatch.chdir(project / "data")
+    source = open_source("new.star")
+    blocks = particle_blocks(source, store(range(N)), np.arange(4), LABELS, POSES)
+    assert list(blocks["particles"]["rlnImageName"]) == [f"{i + 1:06d}@p.mrcs" for i in range(4)]
+
+
+def test_another_input_becomes_a_star_file_of_today(project):
+    column = np.arange(N, dtype=float)
+    table = CtfTable(
+        column + 9000, column + 8000, column, 0 * column, 0 * column + 300, 0 * column + 2.7, 0 * column + 0.1
+    )
+    source = open_source("data/p.mrcs")
+    write_star("out.star", particle_blocks(source, store(range(N), table), np.arange(4), LABELS, POSES))
+    blocks = starfile.read("out.star", always_dict=True)
+    assert blocks["optics"]["rlnImagePixelSize"].tolist() == [2.0]
+    assert blocks["optics"]["rlnVoltage"].tolist() == [300.0]
+    particles = blocks["particles"]
+    assert particles["rlnImageName"].tolist() == [f"{i + 1:06d}@data/p.mrcs" for i in range(4)]
+    assert particles["rlnDefocusV"].tolist() == [8000.0, 8001.0, 8002.0, 8003.0]
+    assert particles["rlnClassNumber"].tolist() == (LABELS + 1).tolist()
+    again = open_source("out.star")
+    assert (again.n, again.box, again.optics[0].apix, again.ctf.defocus_u[3]) == (4, 16, 2.0, 9003.0)
+
+
+def test_an_input_without_ctf_says_nothing_of_it(project):
+    blocks = particle_blocks(open_source("data/p.mrcs"), store(range(N)), np.arange(4), LABELS, POSES)
+    assert not any(
+        "Defocus" in column or "Voltage" in column for block in blocks.values() for column in block
+    )
+
+
+def test_classes_have_their_share(tmp_path):
+    write_star(tmp_path / "classes.star", class_blocks("run/classes.mrcs", np.array([30, 0, 10])))
+    table = starfile.read(tmp_path / "classes.star")
+    assert table["rlnReferenceImage"].tolist() == [f"{i:06d}@run/classes.mrcs" for i in (1, 2, 3)]
+    assert table["rlnClassDistribution"].tolist() == [0.75, 0.0, 0.25]

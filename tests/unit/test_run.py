@@ -1,0 +1,148 @@
+"""A run's record: what it fixes, when it is refused, and that opening one writes nothing."""
+
+import itertools
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from refine2d import options, run
+from refine2d.errors import UserError
+from refine2d.stacks.hdf import write_hdf
+from refine2d.stacks.mrc import write_mrcs
+
+SCHEMA = yaml.safe_load((Path(__file__).parents[2] / "workflow/schemas/config.schema.yaml").read_text())
+
+
+def stack(path, n=60, box=32, apix=5.0, seed=0):
+    images = np.random.default_rng(seed).normal(size=(n, box, box)).astype(np.float32)
+    write_mrcs(path, images, apix, n, box)
+    return str(path)
+
+
+@pytest.fixture
+def values(tmp_path, monkeypatch):
+    """Options of a run on a small stack."""
+    monkeypatch.chdir(tmp_path)
+    return lambda **given: options.read({"input": stack("p.mrcs"), "ncls": 4} | given, SCHEMA).base
+
+
+def refused(folder, values):
+    with pytest.raises(UserError) as error:
+        run.open_run(folder, values)
+    return str(error.value)
+
+
+def test_a_run_is_known_before_a_particle_is_read(values, tmp_path):
+    found = run.open_run("r2d_01", values())
+    assert (found.n_input, found.n, found.box, found.apix, found.chunks) == (60, 60, 32, 5.0, 1)
+    assert found.working_box == 32
+    assert not Path("r2d_01").exists()
+
+
+def test_what_is_written_is_read(values):
+    found = run.open_run("r2d_01", values())
+    run.write("r2d_01", found)
+    assert run.load("r2d_01") == found == run.open_run("r2d_01", values())
+    before = Path("r2d_01/run.json").stat().st_mtime_ns
+    run.write("r2d_01", found)
+    assert Path("r2d_01/run.json").stat().st_mtime_ns == before
+
+
+def test_a_touched_input_is_the_same_input(values):
+    run.write("r2d_01", run.open_run("r2d_01", values()))
+    os.utime("p.mrcs", (1, 1))
+    run.open_run("r2d_01", values())
+
+
+@pytest.mark.parametrize("other", [{"n": 61}, {"seed": 1}])
+def test_a_run_on_another_input_is_refused(values, other):
+    run.write("r2d_01", run.open_run("r2d_01", values()))
+    now = values()
+    stack("p.mrcs", **other)
+    assert "r2d_01 holds a run on another input (p.mrcs, 60 images)" in refused("r2d_01", now)
+    assert run.open_run("r2d_02", now).n == other.get("n", 60)
+
+
+def test_a_job_of_a_running_workflow_does_not_read_the_input_again(values):
+    found = run.open_run("r2d_01", values())
+    run.write("r2d_01", found)
+    now = values()
+    Path("p.mrcs").write_bytes(b"")
+    assert run.open_run("r2d_01", now, check=False) == found
+
+
+def test_chunks_are_fixed_when_the_run_is_created(values):
+    first = run.open_run("r2d_01", values(chunk=20))
+    run.write("r2d_01", first)
+    assert run.open_run("r2d_01", values(chunk=50)).chunk == first.chunk
+
+
+def test_a_subset_is_fixed_when_the_run_is_created(values):
+    run.write("r2d_01", run.open_run("r2d_01", values(subset=30)))
+    assert run.load("r2d_01").n == 30
+    assert "created with subset=30 and has 30 particles, now it would have 60" in refused("r2d_01", values())
+
+
+def test_the_working_size_follows_the_options(values):
+    run.write("r2d_01", run.open_run("r2d_01", values()))
+    now = run.open_run("r2d_01", values(shrink=2))
+    assert now.working_box == 16 and now.chunk == run.load("r2d_01").chunk
+
+
+def test_an_input_without_pixel_size(values):
+    stack("q.mrcs", apix=None)
+    assert "q.mrcs does not say its pixel size: give apix" in refused("r2d_01", values(input="q.mrcs"))
+    assert run.open_run("r2d_01", values(input="q.mrcs", apix=3)).apix == 3
+    assert run.open_run("r2d_01", values(apix=3)).apix == 5  # the file wins
+
+
+def test_exclude_is_read_before_anything_runs(values):
+    Path("bad.txt").write_text("3, 60\n")
+    assert "60" in refused("r2d_01", values(exclude="bad.txt"))
+    Path("good.txt").write_text("3 4\n5 # dust\n")
+    assert run.open_run("r2d_01", values(exclude="good.txt")).n == 60
+    assert run.open_run("r2d_01", values(exclude="good.txt", subset=58)).n == 57
+
+
+def test_starting_averages_are_looked_at_before_anything_runs(values):
+    write_hdf("a.hdf", np.ones((3, 32, 32), np.float32))
+    write_hdf("b.hdf", np.ones((4, 30, 30), np.float32))
+    write_hdf("c.hdf", np.ones((4, 32, 32), np.float32))
+    assert "a.hdf has 3 averages, but ncls is 4: give ncls=3." in refused("r2d_01", values(initial="a.hdf"))
+    assert "b.hdf has averages of 30 pixels, but the particles have 32" in refused(
+        "r2d_01", values(initial="b.hdf")
+    )
+    run.open_run("r2d_01", values(initial="c.hdf"))
+
+
+def test_all_that_does_not_fit_is_said_at_once(values):
+    assert len(refused("r2d_01", values(ncls=50, maxshift=20, mask_diameter=500)).splitlines()) == 3
+
+
+def test_a_record_of_another_version(values):
+    Path("r2d_01").mkdir()
+    Path("r2d_01/run.json").write_text("{}")
+    assert "r2d_01/run.json" in refused("r2d_01", values())
+
+
+def test_the_demo_is_known_before_it_exists(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = run.open_run("demo/r2d_01", options.read({}, SCHEMA).base)
+    assert found.input == "demo/particles.star" and found.n > 0
+    assert list(tmp_path.iterdir()) == []
+
+
+@given(st.integers(1, 10**6), st.integers(0, 10**6))
+def test_chunks_hold_every_row_once(n, most):
+    made = run.Run("p", (), "", n, n, 64, 1.0, 1.0, 0, "auto", 64, run.chunk_size(n, most), "")
+    rows = [made.rows(chunk) for chunk in range(made.chunks)]
+    assert rows[0][0] == 0 and rows[-1][1] == n
+    assert all(before[1] == after[0] for before, after in itertools.pairwise(rows))
+    assert all(stop > start and start % run.BATCH == 0 for start, stop in rows)
+    names = [run.name(chunk, made.chunks) for chunk in range(made.chunks)]
+    assert sorted(names) == names and len({len(name) for name in names}) == 1
