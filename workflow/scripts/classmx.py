@@ -8,7 +8,7 @@ with job(snakemake) as task:
     import numpy as np
 
     from refine2d.basisfile import read_basis
-    from refine2d.clustering import kmeans
+    from refine2d.clustering import SMALLEST, kmeans
     from refine2d.errors import UserError
     from refine2d.msa import Projector, coordinates
     from refine2d.particles import ParticleStore
@@ -27,5 +27,6 @@ with job(snakemake) as task:
     averages = coordinates(read_hdf(task.input.allrefs), space)
     centres = Projector(space).shrunken(averages, weight)
     labels = np.full(len(used), -1, np.int32)
-    labels[used], _ = kmeans(vectors[used], centres, minchange=options.minchange)
+    least = max(2, int(SMALLEST * used.sum() / options.ncls))
+    labels[used], _ = kmeans(vectors[used], centres, minchange=options.minchange, smallest=least)
     write_classmx(task.output[0], labels, used, alignments, scale(task.run))

@@ -26,5 +26,6 @@ with job(snakemake) as task:
     else:
         centres = clustering.seed(vectors, options.ncls, rng)
     labels = np.full(n, -1, np.int32)
-    labels[rows], _ = clustering.kmeans(vectors, centres)
+    least = max(2, int(clustering.SMALLEST * len(vectors) / options.ncls))
+    labels[rows], _ = clustering.kmeans(vectors, centres, smallest=least)
     write_classmx(task.output[0], labels, labels >= 0, alignment(np.zeros(n)), 1.0)

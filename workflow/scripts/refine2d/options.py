@@ -12,7 +12,7 @@ from refine2d.errors import UserError
 
 MASK = 0.9  # diameter of the automatic mask, of the box
 MAXSHIFT = 0.125  # largest automatic shift, of the box
-NBASIS = 20  # most MSA vectors, if left to the program
+NBASIS = 64  # most MSA vectors, if left to the program
 SMALLEST_BOX = 24  # pixels
 SMALLEST_CLASS = 4  # particles a class, on average
 
