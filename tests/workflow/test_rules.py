@@ -1,0 +1,147 @@
+"""Rules that behave: what a change reruns, and what it leaves alone."""
+
+import json
+import shutil
+
+import pytest
+from conftest import ROOT, Project
+
+RESULTS = {"classes_full_piece": 3, "classes_mrcs": 1, "classes_png": 1, "particles_star": 1}
+PIECES = ("simmx_piece", "input_proj_piece", "classes_piece")
+STEPS = ("allrefs", "basis", "aliref", "simmx_piece", "simmx", "input_proj_piece", "input_proj", "classmx")
+STEPS += ("classes_piece", "classes", "state")
+
+
+def iteration(first="allrefs", times=1, without=()):
+    """Jobs of an iteration from a step on."""
+    steps = [step for step in STEPS[STEPS.index(first) :] if step not in without]
+    return {step: times * (3 if step in PIECES else 1) for step in steps}
+
+
+def total(*parts):
+    return {name: sum(part.get(name, 0) for part in parts) for part in parts for name in part}
+
+
+START = {"classes_init_piece": 3, "classes_init": 1}
+CLASSES_00 = total({"classmx_00": 1}, START, iteration(times=2))
+
+
+def test_a_dry_run_of_a_finished_run_has_nothing_to_do(finished):
+    assert finished.planned() == {}
+
+
+def test_a_dry_run_leaves_nothing_behind(particles):
+    particles.planned()
+    assert {file.name for file in particles.folder.iterdir()} <= {"data", ".snakemake"}
+
+
+def test_a_touched_input_reruns_nothing(continued):
+    (continued.folder / "data/particles.star").touch()
+    (continued.folder / "data/particles.mrcs").touch()
+    assert continued.planned() == {}
+
+
+def test_more_iterations_are_added(continued):
+    assert continued.planned("iter=3") == total(iteration(), RESULTS)
+    before = continued.results()
+    continued.run("iter=3")
+    after = continued.results()
+    of_the_end = ("classes.", "classes_full/", "particles.star", "0_refine2d_parms.json")
+    for name in before:
+        assert name.startswith(of_the_end) or after[name] == before[name]
+    assert {name for name in after if "_03" in name} == {
+        name.replace("_02", "_03") for name in before if "_02" in name
+    }
+    assert json.loads(after["state_03.json"])["iteration"] == 3
+    assert continued.planned("iter=3") == {}
+
+
+def test_very_many_iterations_can_be_planned(particles):
+    assert particles.planned("iter=99")["state"] == 99
+
+
+def test_one_step_and_what_follows_is_rerun(finished):
+    pieces = tuple(f"run/simmx_02/{piece:02d}.h5" for piece in range(3))
+    planned = finished.planned(flags=("-R", *pieces))
+    assert planned == total(iteration("simmx_piece"), RESULTS)
+
+
+@pytest.mark.parametrize(
+    ("option", "rules"),
+    [
+        (
+            "nbasis=2",
+            total(iteration("basis", without=("aliref", "simmx_piece", "simmx")), iteration(), RESULTS),
+        ),
+        ("naliref=2", total(iteration("aliref"), iteration(), RESULTS)),
+        ("classkeep=0.5", total(START, iteration(times=2), RESULTS)),
+        ("seed=4", total(CLASSES_00, RESULTS)),
+        ("fastseed=true", total(CLASSES_00, RESULTS)),
+        ("mirror=false", total(START, iteration(times=2), RESULTS)),
+        ("nbasisfp=3", total({"input_fp_basis": 1, "input_fp_basis_proj": 1}, CLASSES_00, RESULTS)),
+        ("ncls=4", {}),
+        ("maxshift=4", {}),
+    ],
+)
+def test_an_option_reruns_what_depends_on_it(finished, option, rules):
+    assert finished.planned(option) == rules
+
+
+def test_two_options_that_swap_their_values_are_seen(finished):
+    """Snakemake compares the set of the parameters' values: the names have to be in it."""
+    assert finished.changed("mirror=false", "classkeepsig=true") >= {"classes_piece"}
+
+
+def test_options_change_in_mid_run(continued):
+    (continued.folder / "run/options.yaml").write_text("- {from: 2, maxshift: 3}\n")
+    assert continued.planned() == total(iteration(), RESULTS)
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("checkout")
+    for name in ("Snakefile", "config", "envs", "profiles", "workflow"):
+        source = ROOT / name
+        copy = shutil.copytree if source.is_dir() else shutil.copy
+        copy(source, folder / name)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("module", "rules"),
+    [
+        ("ordering", {"allrefs", "aliref"}),
+        ("clustering", {"classmx_00", "classmx"}),
+        ("invariants", {"input_fp"}),
+        ("fullsize", {"classes_full_piece"}),
+        ("relion", {"classes_mrcs", "particles_star"}),
+        ("report/gallery", {"classes_png"}),
+        ("basisfile", {"input_fp_basis", "input_fp_basis_proj", "basis", "input_proj_piece", "classmx"}),
+        ("search/local", {"classes_init_piece", "allrefs", "aliref", "simmx_piece", "classes_piece"}),
+        ("simulate", set()),
+        ("job", set()),
+        ("options", set()),
+    ],
+)
+def test_an_edit_reruns_the_rules_that_use_the_module(finished, checkout, module, rules):
+    path = checkout / f"workflow/scripts/refine2d/{module}.py"
+    project, text = Project(finished.folder, checkout), path.read_text()
+    try:
+        path.write_text(text + "\n# A comment.\n")
+        comment = project.planned()
+        path.write_text(text + "\nSOMETHING_NEW = 1\n")
+        changed = project.changed()
+    finally:
+        path.write_text(text)
+    assert comment == {}
+    assert changed == rules
+
+
+def test_a_script_reruns_its_own_rule(finished, checkout):
+    path = checkout / "workflow/scripts/state.py"
+    text = path.read_text()
+    path.write_text(text + "\nSOMETHING_NEW = 1\n")
+    try:
+        assert Project(finished.folder, checkout).changed() == {"state"}
+    finally:
+        path.write_text(text)

@@ -1,0 +1,145 @@
+"""A whole run on a small stack: its files, and what a user reads while it runs."""
+
+import json
+import re
+
+import h5py
+import numpy as np
+import starfile
+from conftest import CONSTANT, EXCLUDED, NOT_FINITE, SMALL
+
+from refine2d.stacks import open_source
+from refine2d.stacks.hdf import read_hdf, read_headers
+from refine2d.tables import read_classmx
+
+LEFT_OUT = [CONSTANT, NOT_FINITE, EXCLUDED]
+USED = np.setdiff1d(np.arange(SMALL.n), LEFT_OUT)
+
+
+def test_every_file_of_the_design_is_there(finished):
+    names = set(finished.results())
+    pieces = {f"{number:02d}" for number in range(3)}
+    wanted = {"run.json", "particles.h5", "particles.lst", "0_refine2d_parms.json"}
+    wanted |= {
+        "input_fp.hdf",
+        "input_fp_basis.hdf",
+        "input_fp_basis_proj.hdf",
+        "classmx_00.hdf",
+        "classes_init.hdf",
+    }
+    wanted |= {"classes.mrcs", "classes.star", "classes.png", "particles.star"}
+    wanted |= {f"particles/{piece}.h5" for piece in pieces}
+    wanted |= {f"{folder}/{piece}.hdf" for folder in ("classes_init", "classes_full") for piece in pieces}
+    for yy in ("01", "02"):
+        wanted |= {
+            f"{table}_{yy}.hdf" for table in ("allrefs", "basis", "aliref", "simmx", "classmx", "classes")
+        }
+        wanted |= {f"resultmx_{yy}.hdf", f"input_{yy}_proj.hdf", f"state_{yy}.json"}
+        wanted |= {f"simmx_{yy}/{piece}.h5" for piece in pieces}
+        wanted |= {f"input_{yy}_proj/{piece}.h5" for piece in pieces}
+        wanted |= {f"classes_{yy}/{piece}.hdf" for piece in pieces}
+    assert names == wanted
+
+
+def test_every_job_has_a_log_and_a_benchmark(finished):
+    jobs = sum(1 for _ in (finished.folder / "run/logs").iterdir())
+    assert jobs == sum(1 for _ in (finished.folder / "run/benchmarks").iterdir()) > 40
+
+
+def test_the_user_reads_how_it_goes_and_where_the_picture_is(finished):
+    printed = finished.printed
+    assert re.search(
+        rf"Iteration 2: {len(USED)} particles in 4 classes, \d+\.\d% changed their class", printed
+    )
+    assert "run/classes.png" in printed
+    assert f"left out: 1 with the same value everywhere: {CONSTANT}\n" in printed
+    assert re.search(rf"left out: 1 with values that are not finite.*: {NOT_FINITE}\n", printed)
+    assert f"left out: 1 excluded by the user: {EXCLUDED}\n" in printed
+    assert "Traceback" not in printed
+
+
+def test_the_state_counts_what_the_tables_say(finished):
+    run = finished.folder / "run"
+    state = json.loads((run / "state_02.json").read_text())
+    now, before = (read_classmx(run / f"classmx_{yy}.hdf", 1.0)[0] for yy in ("02", "01"))
+    source = [header["source_class"] for header in read_headers(run / "allrefs_02.hdf")]
+    assert sorted(source) == [0, 1, 2, 3]
+    same = sum(source[now[row]] == before[row] for row in USED)
+    assert state["changed"] == len(USED) - same
+    assert state["sizes"] == np.bincount(now[USED], minlength=4).tolist()
+    assert (now[LEFT_OUT] == -1).all() and (now[USED] >= 0).all()
+
+
+def test_no_average_has_a_particle_that_was_left_out(finished):
+    run = finished.folder / "run"
+    rows = []
+    for header in read_headers(run / "classes_02.hdf"):
+        rows += [
+            *np.atleast_1d(header["class_ptcl_idxs"]),
+            *np.atleast_1d(header.get("exc_class_ptcl_idxs", [])),
+        ]
+        assert header["class_ptcl_src"] == "run/particles.lst"
+    np.testing.assert_array_equal(np.sort(rows), USED)
+    labels, kept, _ = read_classmx(run / "resultmx_02.hdf", 1.0)
+    for number, header in enumerate(read_headers(run / "classes_02.hdf")):
+        mine = np.flatnonzero((labels == number) & (kept > 0))
+        np.testing.assert_array_equal(np.atleast_1d(header["class_ptcl_idxs"]), mine)
+        assert header["ptcl_repr"] == len(mine)
+
+
+def test_references_are_sorted_averages(finished):
+    """An alignment reference says which of the sorted averages it is."""
+    run = finished.folder / "run"
+    sorted_ones, chosen = read_hdf(run / "allrefs_02.hdf"), read_hdf(run / "aliref_02.hdf")
+    index = [header["allrefs_index"] for header in read_headers(run / "aliref_02.hdf")]
+    np.testing.assert_array_equal(chosen, sorted_ones[index])
+    assert read_hdf(run / "simmx_02.hdf").shape == (6, SMALL.n, len(chosen))
+
+
+def test_the_store_points_to_its_pieces_relative_to_itself(finished, tmp_path):
+    with h5py.File(finished.copy(tmp_path / "moved").folder / "run/particles.h5") as file:
+        assert file["images"].shape == (SMALL.n, 32, 32)
+        assert np.abs(file["images"][USED]).max() > 0
+        assert np.abs(file["images"][LEFT_OUT]).max() == 0
+
+
+def test_relion_gets_the_used_particles_with_all_their_columns(finished, monkeypatch):
+    monkeypatch.chdir(finished.folder)
+    before, after = starfile.read("data/particles.star"), starfile.read("run/particles.star")
+    assert before["optics"].equals(after["optics"])
+    numbers = after["particles"]["rlnImageName"].str.split("@").str[0].astype(int) - 1
+    np.testing.assert_array_equal(numbers, USED)
+    for column in ("rlnDefocusU", "rlnDefocusV", "rlnDefocusAngle"):
+        np.testing.assert_array_equal(after["particles"][column], before["particles"][column][USED])
+    labels = read_classmx("run/classmx_02.hdf", 1.0)[0]
+    np.testing.assert_array_equal(after["particles"]["rlnClassNumber"], labels[USED] + 1)
+    assert open_source("run/particles.star").n == len(USED)
+
+
+def test_relion_gets_the_averages_at_full_size(finished, monkeypatch):
+    monkeypatch.chdir(finished.folder)
+    averages = open_source("run/classes.mrcs")
+    assert (averages.n, averages.box, averages.optics[0].apix) == (4, SMALL.box, SMALL.apix)
+    classes = starfile.read("run/classes.star")
+    assert classes["rlnReferenceImage"].tolist() == [f"{i:06d}@run/classes.mrcs" for i in range(1, 5)]
+    state = json.loads((finished.folder / "run/state_02.json").read_text())
+    np.testing.assert_allclose(classes["rlnClassDistribution"] * len(USED), state["sizes"], atol=1e-3)
+
+
+def test_full_size_averages_are_the_averages(finished, monkeypatch):
+    """Here the working size is the input's, so each of the two must look like the other."""
+    monkeypatch.chdir(finished.folder)
+    full, working = open_source("run/classes.mrcs").images(np.arange(4)), read_hdf("run/classes_02.hdf")
+    for a, b in zip(full, working, strict=True):
+        assert np.corrcoef(a.ravel(), b.ravel())[0, 1] > 0.8
+
+
+def test_the_parameters_of_the_run(finished):
+    parameters = json.loads((finished.folder / "run/0_refine2d_parms.json").read_text())
+    assert (parameters["ncls"], parameters["iter"], parameters["maxshift"]) == (4, 2, 4)
+    assert parameters["particles"]["n"] == SMALL.n
+
+
+def test_particles_list_for_eman2(finished):
+    lines = (finished.folder / "run/particles.lst").read_text().splitlines()
+    assert lines[3].split() == ["0", "data/particles.mrcs"] and len(lines) == 3 + SMALL.n

@@ -1,0 +1,67 @@
+"""The same bytes, whatever the number of cores and chunks, and interrupted or not; and an early stop."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+VARYING = ("run.json", "0_refine2d_parms.json")  # what says how many chunks there were
+
+
+def interrupted(project, until, how):
+    """Start a run, and end Snakemake itself once a file is there."""
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    started = subprocess.Popen(project.command(), cwd=project.folder, start_new_session=True, **quiet)
+    try:
+        while not (project.folder / "run" / until).exists():
+            assert started.poll() is None, f"ended before {until} was there"
+            time.sleep(0.02)
+        os.kill(started.pid, how)
+        assert started.wait() != 0
+    finally:
+        if started.poll() is None:
+            os.killpg(started.pid, signal.SIGKILL)
+            started.wait()
+
+
+def test_an_interrupted_run_on_one_core_ends_in_the_same_bytes(particles, finished, tmp_path):
+    project = particles.copy(tmp_path / "project")
+    interrupted(project, "input_fp.hdf", signal.SIGTERM)
+    interrupted(project, "simmx_01/00.h5", signal.SIGKILL)
+    project.run(flags=("--unlock",))
+    project.run(cores=1)
+    found, wanted = project.results(), finished.results()
+    leftovers = {name for name in found.keys() - wanted.keys() if not name.split("/")[-1].startswith(".")}
+    assert not leftovers
+    assert [name for name in wanted if found[name] != wanted[name]] == []
+
+
+def test_another_number_of_chunks_gives_the_same_bytes(particles, finished, tmp_path):
+    project = particles.copy(tmp_path / "project")
+    project.run("chunk=0")
+    found, wanted = project.results(), finished.results()
+    whole = [name for name in wanted if "/" not in name and name not in VARYING and name != "particles.h5"]
+    assert len(whole) > 20
+    assert [name for name in whole if found[name] != wanted[name]] == []
+
+
+def test_a_converged_run_hands_its_files_on(continued):
+    continued.run("iter=3", "minchange=1000")
+    files = continued.results()
+    assert json.loads(files["state_01.json"])["converged"]
+    last = {name: data for name, data in files.items() if "_03" in name}
+    assert len(last) > 15
+    assert [name for name, data in last.items() if data != files[name.replace("_03", "_01")]] == []
+    assert continued.planned("iter=3", "minchange=1000") == {}
+
+
+@pytest.mark.parametrize("name", ["classes_02.hdf", "classmx_02.hdf"])
+def test_one_file_alone_is_rerun_to_the_same_bytes(continued, name):
+    before = (continued.folder / "run" / name).read_bytes()
+    stamp = (continued.folder / "run" / name).stat().st_mtime_ns
+    continued.run(flags=("-f", f"run/{name}", "--"))
+    assert (continued.folder / "run" / name).stat().st_mtime_ns > stamp
+    assert (continued.folder / "run" / name).read_bytes() == before
