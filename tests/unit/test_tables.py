@@ -121,10 +121,15 @@ def test_a_basis_comes_back(tmp_path, shape):
     assert read_headers(tmp_path / "b.hdf")[0]["eigval"] == 0
 
 
+FRC = np.array([1, 1, 0.8, 0.1, 0], np.float32)
+
+
 def a_class(number, rows):
     kept = np.arange(len(rows)) % 3 > 0
     quality = RNG.random(len(rows)).astype(np.float32)
-    average = ClassAverage(np.full((8, 8), number, np.float32), some_alignments(len(rows)), quality, kept)
+    average = ClassAverage(
+        np.full((8, 8), number, np.float32), some_alignments(len(rows)), quality, kept, FRC
+    )
     return average, tables.members_of(number, np.array(rows), average)
 
 
@@ -135,7 +140,7 @@ def test_classes_join_in_the_order_of_their_numbers(tmp_path):
     paths = []
     for group in (1, 0):
         mine = range(group, 5, 2)
-        headers = [tables.class_header(c, made[c][1], "run/particles.lst", 4.5) for c in mine]
+        headers = [tables.class_header(c, made[c][1], FRC, "run/particles.lst", 4.5) for c in mine]
         paths.append(tmp_path / f"{group}.hdf")
         images = [made[c][0].image for c in mine]
         tables.write_classes(paths[-1], images, headers, np.concatenate([made[c][1] for c in mine]))
@@ -149,6 +154,8 @@ def test_classes_join_in_the_order_of_their_numbers(tmp_path):
         assert header["ptcl_repr"] == average.kept.sum()
         assert header["class_ptcl_src"] == "run/particles.lst"
         assert header["apix_x"] == header["apix_y"] == 4.5
+        np.testing.assert_array_equal(header["frc"], FRC)
+        assert header["resolution"] == pytest.approx(8 * 4.5 / (2 + (0.8 - 0.143) / 0.7))
         np.testing.assert_allclose(
             header["class_ptcl_qual"], -average.quality[average.kept].mean(), rtol=1e-6
         )
@@ -170,7 +177,7 @@ def test_a_class_without_a_kept_member_can_be_written(tmp_path):
     average, members = a_class(0, [4])
     assert not average.kept.any()
     tables.write_classes(
-        tmp_path / "c.hdf", [average.image], [tables.class_header(0, members, "p.lst", 1)], members
+        tmp_path / "c.hdf", [average.image], [tables.class_header(0, members, FRC, "p.lst", 1)], members
     )
     (header,) = read_headers(tmp_path / "c.hdf")
     assert header["ptcl_repr"] == 0 and header["exc_class_ptcl_idxs"] == 4

@@ -27,10 +27,11 @@ with job(snakemake) as task:
         rows = np.flatnonzero(labels == number)
         rules = options.classiter, options.classkeep, options.classkeepsig, floor, options.center
         made = class_average(store, rows, alignments[rows], extent, *rules)
-        return made.image, members_of(number, rows, made)
+        members = members_of(number, rows, made)
+        header = class_header(number, members, made.frc, task.input.lst, store.apix)
+        return made.image, header, members
 
     numbers = range(task.share.group, options.ncls, task.share.groups)
     with ThreadPoolExecutor(task.threads) as pool:
-        images, members = zip(*pool.map(average, numbers), strict=True)
-    headers = [class_header(*each, task.input.lst, store.apix) for each in zip(numbers, members, strict=True)]
+        images, headers, members = zip(*pool.map(average, numbers), strict=True)
     write_classes(task.output[0], images, headers, np.concatenate(members))

@@ -7,6 +7,7 @@ import numpy as np
 
 from .centering import centre, shifted
 from .fourier import ft, ift, nrings, radius, ring_mean, soft_mask, spread_rings
+from .frc import frc
 from .particles import ParticleStore
 from .search import Plan, References, align
 from .transforms import ALIGNMENT, compose, undo
@@ -29,12 +30,16 @@ class ClassAverage:
         (n,) float32 normalised correlation with the average; larger is better.
     kept : ndarray
         (n,) bool: members in the average.
+    frc : ndarray
+        (rings,) float32 Fourier ring correlation of the averages of the kept members' halves. Both were aligned to one
+        reference, so that it flatters noise inside the search's band.
     """
 
     image: np.ndarray
     alignments: np.ndarray
     quality: np.ndarray
     kept: np.ndarray
+    frc: np.ndarray
 
 
 def class_average(
@@ -77,14 +82,16 @@ def class_average(
     members = alignments.copy()
     kept = np.ones(len(rows), bool)
     quality = np.zeros(len(rows), np.float32)
-    image = wiener(*accumulate(store, rows, members), plan.mask_radius, floor)
+    halves = accumulate(store, rows, members)
+    image = wiener(*halves, plan.mask_radius, floor)
     for _ in range(rounds):
         if centred:
             image = masked(shifted(image, centre(image, plan.mask_radius)), plan.mask_radius)
         members, quality = align_members(store, rows, image, plan)
         kept = choose(quality, keep, keepsig)
-        image = wiener(*accumulate(store, rows[kept], members[kept]), plan.mask_radius, floor)
-    return ClassAverage(image, members, quality, kept)
+        halves = accumulate(store, rows[kept], members[kept])
+        image = wiener(*halves, plan.mask_radius, floor)
+    return ClassAverage(image, members, quality, kept, half_frc(*halves, plan.mask_radius))
 
 
 def bootstrap(
@@ -141,13 +148,38 @@ def align_members(
 def accumulate(
     store: ParticleStore, rows: np.ndarray, alignments: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Sums of a Wiener average: aligned matched-filtered images (L, L) and C^2 / s2 (rings,), float64."""
+    """Sums of a Wiener average, of every other particle each.
+
+    Returns
+    -------
+    total : ndarray
+        (2, L, L) float64 aligned matched-filtered images.
+    weight : ndarray
+        (2, rings) float64 C^2 / s2.
+    """
     box = store.box
-    total, weight = np.zeros((box, box)), np.zeros(nrings(box))
+    total, weight = np.zeros((2, box, box)), np.zeros((2, nrings(box)))
     for block, y, c2 in blocks(store, rows):
-        total += undo(ift(y, box), alignments[block]).sum(0, dtype=np.float64)
-        weight += c2.sum(0, dtype=np.float64)
+        aligned = undo(ift(y, box), alignments[block])
+        for half in range(2):
+            total[half] += aligned[half::2].sum(0, dtype=np.float64)
+            weight[half] += c2[half::2].sum(0, dtype=np.float64)
     return total, weight
+
+
+def half_frc(total: np.ndarray, weight: np.ndarray, mask_radius: float) -> np.ndarray:
+    """Fourier ring correlation of the averages of two halves, inside the mask: (rings,) float32.
+
+    Parameters
+    ----------
+    total, weight : ndarray
+        From `accumulate`.
+    mask_radius : float
+        Pixels.
+    """
+    box = total.shape[-1]
+    inverse = np.where(weight > 0, 1 / np.maximum(weight, 1e-12), 0)
+    return frc(*masked(ift(ft(total) * spread_rings(inverse, box), box), mask_radius))
 
 
 def wiener(
@@ -158,9 +190,9 @@ def wiener(
     Parameters
     ----------
     total : ndarray
-        (L, L) float64 sum of aligned ``back(C X / s2)``.
+        (halves, L, L) float64 sums of aligned ``back(C X / s2)``.
     weight : ndarray
-        (rings,) float64 sum of C^2 / s2.
+        (halves, rings) float64 sums of C^2 / s2.
     mask_radius : float
         Pixels.
     floor : ndarray or float
@@ -171,6 +203,7 @@ def wiener(
     ndarray
         (L, L) float32, masked, background level 0.
     """
+    total, weight = total.sum(0), weight.sum(0)
     box = len(total)
     coefficients = ft(total)
     safe = np.maximum(weight, 1e-12)

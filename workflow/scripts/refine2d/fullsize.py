@@ -67,4 +67,4 @@ def full_average(
     inverse = 1 / noise
     inverse[0] = 0
     whitened = ift(ft(total) * spread_rings(inverse, box), box)
-    return wiener(whitened, weight * inverse, mask_radius, 0.0)
+    return wiener(whitened[None], (weight * inverse)[None], mask_radius, 0.0)

@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 
 from refine2d.files import atomic
+from refine2d.frc import resolution
 from refine2d.stacks.hdf import HdfWriter, read_hdf, read_headers, write_hdf
 from refine2d.transforms import ALIGNMENT, from_eman2, to_eman2
 
@@ -178,7 +179,7 @@ def read_members(paths: Iterable) -> np.ndarray:
     return members[np.argsort(members["row"], kind="stable")]
 
 
-def class_header(number: int, members: np.ndarray, source: str, apix: float) -> dict:
+def class_header(number: int, members: np.ndarray, frc: np.ndarray, source: str, apix: float) -> dict:
     """EMAN2's attributes of a class average.
 
     Parameters
@@ -186,6 +187,8 @@ def class_header(number: int, members: np.ndarray, source: str, apix: float) -> 
     number : int
         Class number.
     members : MEMBER array
+    frc : float array (rings,)
+        Fourier ring correlation of its halves.
     source : str
         List file (.lst) whose lines the members' rows are.
     apix : float
@@ -201,6 +204,8 @@ def class_header(number: int, members: np.ndarray, source: str, apix: float) -> 
         "exc_class_ptcl_idxs": members["row"][~kept],
         "class_ptcl_qual": float(quality.mean()) if kept.any() else 0.0,
         "class_ptcl_qual_sigma": float(quality.std()) if kept.any() else 0.0,
+        "frc": np.asarray(frc, np.float32),
+        "resolution": resolution(frc, apix),
         "apix_x": float(apix),
         "apix_y": float(apix),
     }
