@@ -124,7 +124,9 @@ def log_likelihood_gain(template: np.ndarray, y: np.ndarray, c2: np.ndarray, ban
     return total
 
 
-def posterior_mean(image: np.ndarray, mean: np.ndarray, vectors: np.ndarray, eigval: np.ndarray, c2: np.ndarray):
+def posterior_mean(
+    image: np.ndarray, mean: np.ndarray, vectors: np.ndarray, eigval: np.ndarray, c2: np.ndarray
+):
     """Coefficients of one matched-filtered image, with the filter applied to every vector in Fourier space."""
     box = len(image)
     k = np.hypot(*np.meshgrid(np.fft.fftfreq(box) * box, np.fft.fftfreq(box) * box, indexing="ij"))

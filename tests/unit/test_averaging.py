@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_search import apart
+
 from refine2d import averaging, fullsize
 from refine2d.centering import centre, shifted
 from refine2d.ctf import CtfTable, ctf
@@ -9,7 +11,6 @@ from refine2d.fourier import ft, ift, nrings, radius, ring_index, ring_mean, sof
 from refine2d.frc import resolution
 from refine2d.search import Plan, References, align
 from refine2d.transforms import alignment, inverse, undo
-from test_search import apart
 
 BOX, NOISE, APIX = 48, 8.0, 4.0
 PLAN = Plan(BOX, 0.4 * BOX, 6)

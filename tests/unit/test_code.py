@@ -55,7 +55,8 @@ def test_code_counts_however_far_away(checkout, changed):
     "changed",
     [
         {
-            "refine2d__a": '"""Other."""\nfrom .b import g\n\ndef f():\n    """Other words."""\n    # more\n    return g()\n'
+            "refine2d__a": '"""Other."""\nfrom .b import g\n\n'
+            'def f():\n    """Other words."""\n    # more\n    return g()\n'
         },
         {"refine2d__c": "import refine2d.d\n"},
         {"refine2d__job": "x = 2\n"},

@@ -1,9 +1,10 @@
 import naive
 import numpy as np
-from refine2d import msa
-from refine2d.fourier import ft, ift, nrings, soft_mask, spread_rings
 from scipy.ndimage import gaussian_filter
 from sklearn.decomposition import PCA
+
+from refine2d import msa
+from refine2d.fourier import ft, ift, nrings, soft_mask, spread_rings
 
 
 def pictures(count, box=32, seed=0):

@@ -1,9 +1,10 @@
 import numpy as np
+from test_search import blobs
+
 from refine2d import ordering
 from refine2d.centering import centre, shifted
 from refine2d.search import Plan
 from refine2d.transforms import alignment, inverse, undo
-from test_search import blobs
 
 BOX = 48
 

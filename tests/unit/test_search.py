@@ -1,10 +1,11 @@
 import naive
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
+
 from refine2d.fourier import ft, nrings, radius, ring_index, soft_mask
 from refine2d.search import Plan, References, align
 from refine2d.transforms import alignment, inverse, undo
-from scipy.ndimage import gaussian_filter
 
 BOX = 48
 

@@ -14,7 +14,7 @@ def kmeans(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Assign vectors to the nearest of moving centres.
 
-    A class below `smallest` members is reseeded by splitting the largest one along its main direction, so none is empty.
+    A class below `smallest` members is reseeded by splitting the largest one along its main direction, none is empty.
 
     Parameters
     ----------

@@ -69,7 +69,7 @@ def _is_text(node: ast.AST) -> bool:
 
 @cache
 def _imports(path: Path, folder: Path) -> set[Path]:
-    """Files of the library that a file uses. A package that is only passed through on the way to a module is not used."""
+    """Files of the library that a file uses; a package on the way to a module is not used."""
     files = set()
     for node in ast.walk(_tree(path)):
         if isinstance(node, ast.Import):

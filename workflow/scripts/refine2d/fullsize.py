@@ -3,7 +3,7 @@
 import numpy as np
 
 from .averaging import wiener
-from .ctf import ctf, ring_power
+from .ctf import ring_power
 from .fourier import ft, ift, nrings, soft_mask, spread_rings
 from .noise import finish, noise_power
 from .normalize import deviation, flatten, outside

@@ -73,8 +73,8 @@ class Projector:
 
     A particle is ``C (mean + sum v_b b) + noise``; with the prior variance of each coefficient taken from the averages,
     its posterior mean solves ``(G + 1/eigval) v = <b, back(Y)> - <b, C^2/s2 mean>`` with
-    ``G_ab = sum over rings of c2 <a, b>``, the Wiener form of probabilistic principal components (Tipping & Bishop 1999,
-    doi:10.1111/1467-9868.00196).
+    ``G_ab = sum over rings of c2 <a, b>``, the Wiener form of probabilistic principal components (Tipping & Bishop
+    1999, doi:10.1111/1467-9868.00196).
 
     Parameters
     ----------

@@ -54,8 +54,8 @@ def chain(images: np.ndarray, plan: Plan) -> tuple[np.ndarray, np.ndarray]:
 def choose(images: np.ndarray, count: int, mask_radius: float) -> np.ndarray:
     """Choose alignment references that differ from each other.
 
-    Farthest-point choice: the first is the one with the strongest angular variation, each further one the least like all
-    before it.
+    Farthest-point choice: the first is the one with the strongest angular variation, each further one the least like
+    all before it.
 
     Parameters
     ----------

@@ -26,7 +26,7 @@ def particle_blocks(
     """Particles with class, pose and score, as tables for `stacks.star.write_star`.
 
     A STAR input keeps its blocks and columns as they are, and its kind: origins are in Angstrom where it has an optics
-    table, and in pixels in the older single table. Names of stacks that RELION would not find from the project's folder,
+    table, and in pixels in the older single table. Names of stacks that RELION would not find from the project folder,
     the current one, are completed. Other inputs become a STAR file of RELION 3.1.
 
     Parameters

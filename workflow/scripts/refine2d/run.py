@@ -103,8 +103,8 @@ def _checked(folder: str, recorded: Run, values: dict) -> Run:
     n = _rows(recorded.n_input, values)
     if values["subset"] != recorded.subset or n != recorded.n:
         raise UserError(
-            f"{folder} was created with subset={recorded.subset} and has {recorded.n} particles, now it would have {n}: "
-            "give another path, or remove that folder."
+            f"{folder} was created with subset={recorded.subset} and has {recorded.n} particles, "
+            f"now it would have {n}: give another path, or remove that folder."
         )
     return recorded
 

@@ -227,6 +227,7 @@ def write_lst(path, indices: np.ndarray, stacks: Sequence[str]) -> None:
     length = max(map(len, lines)) + 1
     with atomic(path) as temporary, open(temporary, "w", newline="\n") as file:
         file.write(
-            f"#LSX\n# Particles of a run, a line each. All lines after the next have its number of characters.\n# {length}\n"
+            "#LSX\n# Particles of a run, a line each. All lines after the next have its number of characters.\n"
+            f"# {length}\n"
         )
         file.writelines(f"{line:<{length - 1}}\n" for line in lines)

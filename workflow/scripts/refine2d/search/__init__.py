@@ -6,6 +6,7 @@ particle (Sigworth 1998, doi:10.1006/jsbi.1998.4014; Scheres 2012, doi:10.1016/j
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 
@@ -98,23 +99,14 @@ def align(
         padded = np.pad(y[batch], (*pad, (0, 0))) if size < BATCH else y[batch]
         peaks[batch] = references.coarse.peaks(padded, np.pad(c2[batch], pad), nbest)[:size]
 
-    def polish(batch: slice) -> None:
-        local.refine(
-            references.plan,
-            references.band,
-            references.ramps,
-            templates,
-            first,
-            y[batch],
-            penalty[batch],
-            peaks[batch],
-            out[batch],
-        )
+    def polish(batch: slice, first: int, templates: np.ndarray) -> None:
+        known = references.plan, references.band, references.ramps, templates, first
+        local.refine(*known, y[batch], penalty[batch], peaks[batch], out[batch])
 
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(search, batches))
         for first, templates in references.templates():
-            list(pool.map(polish, batches))
+            list(pool.map(partial(polish, first=first, templates=templates), batches))
     return _best_of_each(out)
 
 
