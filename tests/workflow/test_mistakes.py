@@ -55,10 +55,10 @@ def test_an_input_that_cannot_be_read(particles, tmp_path, content, said):
 
 
 def test_a_folder_with_a_run_on_another_input(continued):
-    images = np.random.default_rng(0).normal(size=(150, 32, 32)).astype(np.float32)
-    write_mrcs(continued.folder / "data/particles.mrcs", images, 7.0, 150, 32)
+    images = np.random.default_rng(0).normal(size=(120, 32, 32)).astype(np.float32)
+    write_mrcs(continued.folder / "data/particles.mrcs", images, 7.0, 120, 32)
     (sentence,) = refused(continued)
-    assert "run holds a run on another input (data/particles.star, 150 images)" in sentence
+    assert "run holds a run on another input (data/particles.star, 120 images)" in sentence
 
 
 def test_what_only_a_job_can_find_out_is_a_sentence_too(particles, tmp_path):

@@ -62,6 +62,6 @@ def test_a_converged_run_hands_its_files_on(continued):
 def test_one_file_alone_is_rerun_to_the_same_bytes(continued, name):
     before = (continued.folder / "run" / name).read_bytes()
     stamp = (continued.folder / "run" / name).stat().st_mtime_ns
-    continued.run(flags=("-f", f"run/{name}", "--"))
+    continued.run(flags=("-f", f"run/{name}"))
     assert (continued.folder / "run" / name).stat().st_mtime_ns > stamp
     assert (continued.folder / "run" / name).read_bytes() == before

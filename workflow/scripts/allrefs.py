@@ -5,9 +5,9 @@ from refine2d.job import job
 with job(snakemake) as task:
     task.forward_if_converged()
 
+    from refine2d.extent import plan
     from refine2d.ordering import chain
     from refine2d.stacks.hdf import read_hdf, read_headers, write_hdf
-    from refine2d.working import plan
 
     order, images = chain(read_hdf(task.input.classes), plan(task.options, task.run))
     headers = read_headers(task.input.classes)

@@ -5,11 +5,11 @@ from refine2d.job import job
 with job(snakemake) as task:
     import numpy as np
 
+    from refine2d.extent import plan
     from refine2d.given import given_averages
     from refine2d.particles import ParticleStore
     from refine2d.stacks import open_source
     from refine2d.stacks.hdf import write_hdf
-    from refine2d.working import plan
 
     store = ParticleStore(task.input.particles)
     source = open_source(task.input.averages)

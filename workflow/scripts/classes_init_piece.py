@@ -8,9 +8,9 @@ with job(snakemake) as task:
     import numpy as np
 
     from refine2d.averaging import bootstrap
+    from refine2d.extent import plan
     from refine2d.particles import ParticleStore
     from refine2d.tables import class_header, members_of, read_classmx, write_classes
-    from refine2d.working import plan
 
     options = task.options
     store = ParticleStore(task.input.particles)

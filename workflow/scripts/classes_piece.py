@@ -10,11 +10,12 @@ with job(snakemake) as task:
     import numpy as np
 
     from refine2d.averaging import FLOOR, class_average
+    from refine2d.extent import plan
     from refine2d.fourier import ft, ring_mean
     from refine2d.particles import ParticleStore
     from refine2d.stacks.hdf import read_hdf
     from refine2d.tables import class_header, members_of, read_classmx, write_classes
-    from refine2d.working import plan, scale
+    from refine2d.working import scale
 
     options = task.options
     store = ParticleStore(task.input.particles)

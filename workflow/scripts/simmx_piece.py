@@ -10,11 +10,11 @@ with job(snakemake) as task:
 
     import numpy as np
 
+    from refine2d.extent import plan
     from refine2d.particles import ParticleStore
     from refine2d.search import References, align
     from refine2d.stacks.hdf import read_hdf
     from refine2d.tables import write_arrays
-    from refine2d.working import plan
 
     store = ParticleStore(task.input.particles)
     references = References(plan(task.options, task.run), read_hdf(task.input.aliref))

@@ -212,7 +212,7 @@ def _converted(value, rule: dict):
             return value
         if not math.isfinite(number):
             return str(value)
-        return int(number) if number.is_integer() else number
+        return int(number) if "integer" in kinds and number.is_integer() else number
     return value
 
 
