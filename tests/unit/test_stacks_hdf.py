@@ -132,7 +132,6 @@ def test_a_ctf_that_cannot_be_read(tmp_path, ctf):
 def test_inputs_that_do_not_fit_together(tmp_path):
     cases = {
         "image 1 has no CTF": (noise(2, 4, 4), [{"ctf": ctf_string()}, {}]),
-        "pixel sizes": (noise(2, 4, 4), [{"apix_x": 1.0}, {"apix_x": 2.0}]),
         "image 1 is not 4 x 4": ([noise(4, 4), noise(5, 5)], None),
         "3 x 4 pixels": ([noise(4, 3)], None),
     }

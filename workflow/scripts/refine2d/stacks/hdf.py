@@ -12,10 +12,22 @@ import numpy as np
 from refine2d.ctf import CtfTable
 from refine2d.errors import UserError
 from refine2d.files import atomic
-from refine2d.stacks.source import Source, check_apix, group_rows, single
+from refine2d.stacks.source import Source, check_box, group_rows, single
 
 # The oldest format that holds attributes of more than 64 KiB: EMAN2's own HDF5 reads it.
 LIBVER = ("v108", "v108")
+# What h5py raises for a file with damage inside.
+DAMAGED = (
+    OSError,
+    RuntimeError,
+    KeyError,
+    ValueError,
+    TypeError,
+    IndexError,
+    OverflowError,
+    MemoryError,
+    AttributeError,
+)
 
 
 @dataclass(frozen=True)
@@ -32,22 +44,29 @@ class HdfStack:
         return _read(self.path, numbers, (self.box, self.box))
 
 
+def open_stack(path: str) -> HdfStack:
+    """An EMAN2 file as a stack of images, all as large as the first."""
+    with _images(path) as images:
+        n = _count(images)
+        ny, nx = _shape(path, images, 0)
+        (apix,) = _attributes(images, 0, b"EMAN.apix_x")
+    check_box(path, nx, ny)
+    return HdfStack(path, n, nx, float(apix) if apix else None)
+
+
 def open_source(path: str) -> Source:
     """An EMAN2 stack as an input, with the CTF of its headers.
 
     Raises
     ------
     UserError
-        When the file is not in EMAN2's layout, its images are not square, only some of them have a CTF, or
-        their pixel sizes differ.
+        When the file is not in EMAN2's layout, its images are not square, or only some of them have a CTF.
     """
+    stack = open_stack(path)
+    n = stack.n
     with _images(path) as images:
-        n = _count(images)
-        ny, nx = _shape(path, images, 0)
         headers = [_attributes(images, i, b"EMAN.ctf", b"EMAN.apix_x") for i in range(n)]
     strings, apix = zip(*headers, strict=True)
-    if nx != ny:
-        raise UserError(f"{path} holds images of {nx} x {ny} pixels, but particle images must be square.")
     without = [i for i, string in enumerate(strings) if string is None]
     if 0 < len(without) < n:
         raise UserError(f"{path}: image {without[0]} has no CTF in its header, but others have one.")
@@ -61,8 +80,7 @@ def open_source(path: str) -> Source:
         ctf = CtfTable(*columns[:7])
         apix = np.where(np.isnan(apix), columns[7], apix)
         optics, group = group_rows({"apix": apix, "voltage": ctf.voltage, "cs": ctf.cs, "ac": ctf.ac})
-    check_apix(path, optics)
-    return single(HdfStack(path, n, nx, optics[0].apix), optics, group, ctf)
+    return single(stack, optics, group, ctf)
 
 
 def parse_ctf(string: str, path: str = "CTF") -> tuple[float, ...]:
@@ -203,6 +221,21 @@ class HdfWriter:
         return group
 
 
+def copy_images(source: str, numbers: Iterable[int], path: str) -> None:
+    """Write some images of an EMAN2 file to another one: pixels as they are stored, all attributes kept."""
+    with (
+        _images(source) as images,
+        atomic(path) as temporary,
+        h5py.File(temporary, "w", libver=LIBVER) as file,
+    ):
+        new = file.create_group("MDF/images")
+        for place, number in enumerate(numbers):
+            images.copy(str(number), new, str(place))
+        for name, value in images.attrs.items():
+            new.attrs[name] = value
+        new.attrs["imageid_max"] = np.array([len(new) - 1], np.int32)
+
+
 def _write_attribute(group: h5py.Group, name: str, value) -> None:
     if isinstance(value, str):
         raw = value.encode() + b"\0"
@@ -250,14 +283,19 @@ def _images(path: str) -> Iterator[h5py.Group]:
             raise UserError(f"{path} is not in EMAN2's layout: it has no group MDF/images.")
         try:
             yield images
-        except (OSError, RuntimeError, KeyError) as error:
-            raise UserError(f"{path} is damaged: {error}.") from error
+        except DAMAGED as error:
+            raise UserError(f"{path} is damaged: {str(error) or type(error).__name__}.") from error
 
 
 def _count(images: h5py.Group) -> int:
-    count = int(images.attrs["imageid_max"][0]) + 1 if "imageid_max" in images.attrs else len(images)
+    count = (
+        int(np.ravel(images.attrs["imageid_max"])[0]) + 1 if "imageid_max" in images.attrs else len(images)
+    )
     if count < 1:
         raise UserError(f"{images.file.filename} holds no images.")
+    if count > len(images):
+        missing = next(i for i in range(count) if str(i) not in images)
+        raise UserError(f"{images.file.filename} has no image {missing}, but counts {count} images.")
     return count
 
 
@@ -267,6 +305,8 @@ def _shape(path: str, images: h5py.Group, number: int) -> tuple[int, int]:
         dataset = images[f"{number}/image"]
     except KeyError:
         raise UserError(f"{path} has no image {number}.") from None
+    if not isinstance(dataset, h5py.Dataset) or dataset.ndim < 2 or dataset.dtype.kind not in "iuf":
+        raise UserError(f"{path}: image {number} is no image of numbers.")
     *depth, ny, nx = 1, *dataset.shape
     if max(depth) > 1:
         raise UserError(f"{path} holds volumes (image {number} is {dataset.shape}), but images are needed.")

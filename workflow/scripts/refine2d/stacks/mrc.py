@@ -14,7 +14,7 @@ from mrcfile.dtypes import HEADER_DTYPE
 
 from refine2d.errors import UserError
 from refine2d.files import atomic
-from refine2d.stacks.source import Optics, Source, single
+from refine2d.stacks.source import Optics, Source, check_box, single
 
 MODES = {0: "i1", 1: "i2", 2: "f4", 6: "u2", 12: "f2"}
 COMPLEX = (3, 4)
@@ -43,27 +43,31 @@ class MrcStack:
 
 
 def open_stack(path: str) -> MrcStack:
-    """Read the header of an MRC stack and check it against the file's size.
+    """Read the header of an MRC stack and check it against the file's size; see `parse`."""
+    return parse(path, _start(path), os.path.getsize(path))
+
+
+def parse(path: str, raw: bytes, size: int) -> MrcStack:
+    """An MRC stack from the first 1024 bytes and the size of its file.
 
     Raises
     ------
     UserError
         When the file is no MRC stack of square, real images, or is shorter than its header says.
     """
-    header = _header(path)
+    header = _header(path, raw)
     nx, ny, nz, mode, extended = (int(header[name]) for name in ("nx", "ny", "nz", "mode", "nsymbt"))
     if mode in COMPLEX:
         raise UserError(f"{path} holds Fourier transforms (MRC mode {mode}), but images are needed.")
     if mode not in MODES:
         raise UserError(f"{path} has MRC mode {mode}, which is not read; convert it to mode 2 (float32).")
-    if nx != ny:
-        raise UserError(f"{path} holds images of {nx} x {ny} pixels, but particle images must be square.")
+    check_box(path, nx, ny)
     if header["ispg"] > 400:
         raise UserError(f"{path} is a stack of volumes by its header, but images are needed.")
     dtype = np.dtype("u1" if mode == 0 and _unsigned(header) else MODES[mode])
     dtype = dtype.newbyteorder(header.dtype["nx"].byteorder)
     offset = HEADER_DTYPE.itemsize + extended
-    whole = (os.path.getsize(path) - offset) // (nx * ny * dtype.itemsize)
+    whole = (size - offset) // (nx * ny * dtype.itemsize)
     if whole < nz:
         raise UserError(
             f"{path} is cut short: its header says {nz} images, but only {max(whole, 0)} are there."
@@ -76,7 +80,7 @@ def open_stack(path: str) -> MrcStack:
 def open_source(path: str) -> Source:
     """An MRC stack as an input; a cube in a ``.mrc`` file that has a space group counts as a volume."""
     stack = open_stack(path)
-    header = _header(path)
+    header = _header(path, _start(path))
     if header["ispg"] > 0 and 1 < stack.n == stack.box == header["mz"] and path.lower().endswith(".mrc"):
         raise UserError(
             f"{path} is a volume by its header; if it is a stack after all, rename it to end in .mrcs."
@@ -121,10 +125,13 @@ def write_mrcs(path: str, images: Iterable[np.ndarray], apix: float | None, n: i
             raise ValueError(f"{count} images came where {n} were announced")
 
 
-def _header(path: str) -> np.ndarray:
-    """The header in the byte order in which its first numbers make sense (machine stamps are often wrong)."""
+def _start(path: str) -> bytes:
     with open(path, "rb") as file:
-        raw = file.read(HEADER_DTYPE.itemsize)
+        return file.read(HEADER_DTYPE.itemsize)
+
+
+def _header(path: str, raw: bytes) -> np.ndarray:
+    """The header in the byte order in which its first numbers make sense (machine stamps are often wrong)."""
     if len(raw) == HEADER_DTYPE.itemsize:
         for order in "<>":
             header = np.frombuffer(raw, HEADER_DTYPE.newbyteorder(order))[0]

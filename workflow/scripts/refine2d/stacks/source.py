@@ -3,16 +3,24 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from refine2d.ctf import CtfTable
 from refine2d.errors import UserError
 
+if TYPE_CHECKING:
+    from refine2d.stacks.grid import Grid
+
+LARGEST_BOX = 2**13  # pixels; a header that says more is taken for damaged
+
 
 class Stack(Protocol):
-    """One file of `n` square images (`box` pixels a side, `apix` Angstrom a pixel or None)."""
+    """One file of `n` square images (`box` pixels a side, `apix` Angstrom a pixel or None).
+
+    `files`, where a stack has it, are all the files that it consists of; `path` alone otherwise.
+    """
 
     path: str
     n: int
@@ -62,7 +70,11 @@ class Source:
     ctf : CtfTable or None
         NaN where the file has no voltage, Cs or amplitude contrast.
     read_table : callable or None
-        Reads the STAR blocks that are carried through, see `table`.
+        Reads the table that is carried through, see `table`.
+    sign : float32 array (n,) or None
+        What the pixels on disk are multiplied by (cryoSPARC's `blob/sign`).
+    grid : Grid or None
+        The common grid, where optics groups differ in pixel or box size; `box`, `optics` and `images` are on it.
     """
 
     path: str
@@ -72,7 +84,9 @@ class Source:
     optics: list[Optics]
     group: np.ndarray
     ctf: CtfTable | None = None
-    read_table: Callable[[], dict] | None = None
+    read_table: Callable | None = None
+    sign: np.ndarray | None = None
+    grid: "Grid | None" = None
 
     @property
     def n(self) -> int:
@@ -82,11 +96,11 @@ class Source:
     @property
     def box(self) -> int:
         """Side of an image, pixels."""
-        return self.stacks[0].box
+        return self.grid.box if self.grid else self.stacks[0].box
 
     @cached_property
-    def table(self) -> dict | None:
-        """All blocks of a STAR file as `star.read_star` gives them; None for other formats."""
+    def table(self):
+        """What is carried through: the blocks of a STAR file (`star.read_star`), a .cs file's records, or None."""
         return self.read_table() if self.read_table else None
 
     def images(self, numbers) -> np.ndarray:
@@ -111,11 +125,23 @@ class Source:
         if len(wrong):
             raise UserError(f"{self.path} has no image {wrong[0]}: its images are 0 to {self.n - 1}.")
         out = np.empty((len(numbers), self.box, self.box), np.float32)
-        stack, index = self.stack[numbers], self.index[numbers]
-        for s in np.unique(stack):
-            rows = np.flatnonzero(stack == s)
-            out[rows] = self.stacks[s].images(index[rows])
+        stack, index, group = self.stack[numbers], self.index[numbers], self.group[numbers]
+        for s, g in sorted(set(zip(stack.tolist(), group.tolist(), strict=True))):
+            rows = np.flatnonzero((stack == s) & (group == g))
+            pixels = self.stacks[s].images(index[rows])
+            out[rows] = self.grid.resample(pixels, g) if self.grid else pixels
+        if self.sign is not None:
+            out *= self.sign[numbers][:, None, None]
         return out
+
+    def pixel_size(self, default: float) -> np.ndarray:
+        """Angstrom per pixel of each image as it is on disk, float64 (n,); `default` where that is not known."""
+        sizes = self.grid.sizes if self.grid else [optics.apix or default for optics in self.optics]
+        return np.array(sizes, np.float64)[self.group]
+
+    def box_size(self) -> np.ndarray:
+        """Box of each image as it is on disk, int64 (n,)."""
+        return np.array([stack.box for stack in self.stacks], np.int64)[self.stack]
 
     def locations(self) -> tuple[np.ndarray, list[str]]:
         """For each image its 0-based number in its stack, int64 (n,), and the path of that stack."""
@@ -123,7 +149,8 @@ class Source:
 
     def files(self) -> list[str]:
         """Every file that the input consists of."""
-        return list(dict.fromkeys([self.path, *(stack.path for stack in self.stacks)]))
+        parts = [file for stack in self.stacks for file in getattr(stack, "files", (stack.path,))]
+        return list(dict.fromkeys([self.path, *parts]))
 
 
 def single(stack: Stack, optics: list[Optics], group=None, ctf: CtfTable | None = None) -> Source:
@@ -168,9 +195,9 @@ def group_rows(columns: dict[str, np.ndarray], row=None, names=None) -> tuple[li
     return optics, group.astype(np.int32)
 
 
-def check_apix(path: str, optics: list[Optics]) -> None:
-    """Refuse an input of several pixel sizes."""
-    sizes = sorted({group.apix for group in optics if group.apix is not None})
-    if len(sizes) > 1 and sizes[-1] - sizes[0] > 1e-4 * sizes[0]:
-        listed = ", ".join(f"{size:g}" for size in sizes)
-        raise UserError(f"{path} mixes pixel sizes ({listed} A); bring its images to one pixel size first.")
+def check_box(path: str, nx: int, ny: int) -> None:
+    """Refuse images that are not square, or so large that the header must be wrong."""
+    if nx != ny:
+        raise UserError(f"{path} holds images of {nx} x {ny} pixels, but particle images must be square.")
+    if not 0 < nx <= LARGEST_BOX:
+        raise UserError(f"{path} holds images of {nx} x {ny} pixels by its header, more than {LARGEST_BOX}.")

@@ -4,19 +4,17 @@ Values stay the strings of the file from reading to writing (the `starfile` pack
 ``#`` and the digits of numbers). One row is one line, as in RELION's own files.
 """
 
-import os
 import re
 from collections.abc import Iterator, Mapping
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
 from refine2d.ctf import CtfTable
 from refine2d.errors import UserError
 from refine2d.files import atomic
-from refine2d.stacks import mrc
-from refine2d.stacks.source import Source, check_apix, group_rows
+from refine2d.stacks import places
+from refine2d.stacks.source import Source, Stack, group_rows
 
 Block = dict[str, np.ndarray | str]
 
@@ -36,6 +34,7 @@ GROUP = ("rlnOpticsGroup", "rlnOpticsGroupName")
 IMAGE = "rlnImageName"
 NEEDED = {IMAGE, *OPTICS.values(), *PIXEL_SIZE, *DETECTOR, *DEFOCUS, *GROUP}
 
+WHITE = " \t\n\r\v\f"
 TOKEN = re.compile(r"""\s*(?:"(.*?)"(?=\s|$)|'(.*?)'(?=\s|$)|(\#.*)|(\S+))""", re.ASCII)
 SPECIAL = re.compile(r"""^$|^["'#_]|^data_|^loop_|[ \t\v\f\x1c-\x1f]""", re.MULTILINE)
 
@@ -53,7 +52,7 @@ def open_source(path: str, project: str = ".") -> Source:
     ------
     UserError
         For a damaged table, a column that should be numbers and is not, a stack that is missing or no stack,
-        image numbers outside their stack, or different pixel or box sizes.
+        or image numbers outside their stack.
     """
     blocks = read_star(path, NEEDED)
     particles = _particles(path, blocks)
@@ -63,7 +62,6 @@ def open_source(path: str, project: str = ".") -> Source:
     columns = {name: field(label, np.full(n, np.nan)) for name, label in OPTICS.items()}
     columns["apix"] = _pixel_size(field, np.full(n, np.nan))
     optics, group = group_rows(columns, row, names)
-    check_apix(path, optics)
     ctf = None
     if DEFOCUS[0] in particles:
         u = field(DEFOCUS[0])
@@ -101,7 +99,7 @@ def read_star(path: str, columns: set[str] | None = None) -> dict[str, Block]:
                 words = _split(line)
                 if not words:
                     continue
-                first = "" if line.lstrip()[0] in "\"'" else words[0]
+                first = "" if line.lstrip(WHITE)[0] in "\"'" else words[0]
                 block = blocks.get(name)
                 if first.startswith("data_") and len(words) == 1:
                     name = first[5:]
@@ -309,43 +307,21 @@ def _number(text: str) -> float:
         return np.nan
 
 
-def _locate(path: str, names: np.ndarray, project: str) -> tuple[list[mrc.MrcStack], np.ndarray, np.ndarray]:
+def _locate(path: str, names: np.ndarray, project: str) -> tuple[list[Stack], np.ndarray, np.ndarray]:
     """The stacks that image names (``000001@stack.mrcs``) tell; each image's stack and 0-based number."""
     stack, index = np.empty(len(names), np.int32), np.empty(len(names), np.int64)
-    places: dict[str, int] = {}
+    order: dict[str, int] = {}
     for i, name in enumerate(names.tolist()):
         number, at, file = name.partition("@")
         if at and not (number.isdecimal() and len(number) < 12 and file):
             raise UserError(f"{path}, line {_line(path, name)}: {name} is not of the form number@stack.")
-        stack[i] = places.setdefault(file if at else name, len(places))
+        stack[i] = order.setdefault(file if at else name, len(order))
         index[i] = int(number) - 1 if at else 0
-    folder = Path(path).parent
-    folders = [folder, Path(project), *folder.resolve().parents]
-    stacks = [mrc.open_stack(_find(path, file, folders)) for file in places]
 
-    limit = np.array([each.n for each in stacks])[stack]
-    wrong = np.flatnonzero((index < 0) | (index >= limit))
-    if len(wrong):
-        name, last = names[wrong[0]], limit[wrong[0]]
-        raise UserError(
-            f"{path}, line {_line(path, name)}: {name} is not in its stack, which has 1 to {last}."
-        )
-    for each in stacks:
-        if each.box != stacks[0].box:
-            raise UserError(
-                f"{path} mixes boxes of {stacks[0].box} ({stacks[0].path}) and {each.box} px ({each.path})."
-            )
-    return stacks, stack, index
+    def where(row: int) -> str:
+        return f"line {_line(path, str(names[row]))}: {names[row]}"
 
-
-def _find(path: str, name: str, folders: list[Path]) -> str:
-    for folder in folders:
-        if (folder / name).is_file():
-            return os.path.normpath(folder / name)
-    raise UserError(
-        f"{path}, line {_line(path, name)}: the stack {name} is not there, be it from the folder of the STAR "
-        "file, from one above it or from the project's."
-    )
+    return places.open_stacks(path, order, stack, index, project, where), stack, index
 
 
 def _line(path: str, text: str) -> int:

@@ -1,0 +1,130 @@
+"""cryoSPARC particles (``.cs``): a NumPy file of records, a field per column as ``slot/name``.
+
+Facts about the fields (cryosparc-tools' data model; what pyem's csparc2star makes of them): `blob/path` is relative to
+the project's folder, imported ones start with ``>``; `blob/idx` counts from 0; pixels times `blob/sign` are bright
+protein; defocus in Angstrom, angles in radians, `df_angle_rad` as CTFFIND's angle.
+"""
+
+from functools import partial
+
+import numpy as np
+
+from refine2d.ctf import CtfTable
+from refine2d.errors import UserError
+from refine2d.stacks import places
+from refine2d.stacks.arrays import load_npy
+from refine2d.stacks.source import Source, group_rows
+
+PATH, INDEX, SHAPE, PIXEL, SIGN = (f"blob/{name}" for name in ("path", "idx", "shape", "psize_A", "sign"))
+CTF = {  # field of CtfTable: name and what it is multiplied by
+    "defocus_u": ("ctf/df1_A", 1),
+    "defocus_v": ("ctf/df2_A", 1),
+    "angle": ("ctf/df_angle_rad", 180 / np.pi),
+    "phase": ("ctf/phase_shift_rad", 180 / np.pi),
+    "voltage": ("ctf/accel_kv", 1),
+    "cs": ("ctf/cs_mm", 1),
+    "ac": ("ctf/amp_contrast", 1),
+}
+GROUP = "ctf/exp_group_id"
+
+
+def open_source(path: str, project: str = ".") -> Source:
+    """cryoSPARC particles as an input; images come with `blob/sign` applied, so that protein is bright.
+
+    Parameters
+    ----------
+    path : str
+    project : str
+        Stacks are looked for from the .cs file's folder, then this one, then the folders above the first.
+
+    Raises
+    ------
+    UserError
+        For a damaged file, a field that is missing or no number, a stack that is missing or no stack, or a number
+        outside its stack.
+    """
+    records = read_cs(path)
+    n = len(records)
+    for name in (PATH, INDEX):
+        if name not in records.dtype.names:
+            raise UserError(f"{path} lists no particle images: it has no field {name}.")
+    order: dict[str, int] = {}
+    stack = np.array(
+        [order.setdefault(stack_name(name), len(order)) for name in records[PATH].tolist()], np.int32
+    )
+    names = list(order)
+    index = _numbers(path, records, INDEX).astype(np.int64)
+
+    apix = _numbers(path, records, PIXEL, np.full(n, np.nan))
+    columns = {
+        name: _numbers(path, records, field, np.full(n, np.nan)) * unit for name, (field, unit) in CTF.items()
+    }
+    known = {"apix": np.where(apix > 0, apix, np.nan)} | {
+        name: columns[name] for name in ("voltage", "cs", "ac")
+    }
+    ids, row = np.unique(_numbers(path, records, GROUP, np.zeros(n)), return_inverse=True)
+    optics, group = group_rows(known, row, [f"exp_group_{number:g}" for number in ids])
+    ctf = None
+    if CTF["defocus_u"][0] in records.dtype.names:
+        ctf = CtfTable(**columns)
+
+    sign = _numbers(path, records, SIGN, np.ones(n))
+    if not np.isin(sign, (-1, 1)).all():
+        raise UserError(
+            f"{path} has {SIGN} of {sign[~np.isin(sign, (-1, 1))][0]:g}, which is neither 1 nor -1."
+        )
+
+    def where(row: int) -> str:
+        return f"row {row}: image {index[row]} of {names[stack[row]]}"
+
+    stacks = places.open_stacks(path, names, stack, index, project, where)
+    return Source(
+        path,
+        stacks,
+        stack,
+        index,
+        optics,
+        group,
+        ctf,
+        partial(read_cs, path),
+        None if (sign == 1).all() else sign.astype(np.float32),
+    )
+
+
+def read_cs(path: str) -> np.ndarray:
+    """The records of a .cs file, a structured array (n,); pickled objects are refused.
+
+    Raises
+    ------
+    UserError
+        When it is no such file, or is damaged.
+    """
+    records = load_npy(path)
+    if not isinstance(records, np.ndarray) or records.dtype.names is None or records.ndim != 1:
+        raise UserError(f"{path} is not a cryoSPARC file: it does not hold a table of records.")
+    if not len(records):
+        raise UserError(f"{path} lists no particles.")
+    return records
+
+
+def stack_name(value: bytes | str) -> str:
+    """The path in a field, without the ``>`` of imported files."""
+    text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+    return text.removeprefix(">")
+
+
+def _numbers(path: str, records: np.ndarray, name: str, default: np.ndarray | None = None) -> np.ndarray:
+    """A field as finite float64 (n,)."""
+    if name not in records.dtype.names:
+        return default
+    values = records[name]
+    if values.ndim != 1 or values.dtype.kind not in "biuf":
+        raise UserError(f"{path}: the field {name} holds {values.dtype} values, not one number a particle.")
+    wrong = np.flatnonzero(~np.isfinite(values))
+    if len(wrong):
+        raise UserError(f"{path}: {name} of row {wrong[0]} is {values[wrong[0]]}, which is no number.")
+    if name == INDEX and values.max(initial=0) >= 2**31:
+        raise UserError(
+            f"{path}: {name} of row {values.argmax()} is {values.max()}, which is no image number."
+        )
+    return values.astype(np.float64)

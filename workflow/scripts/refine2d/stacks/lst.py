@@ -1,0 +1,128 @@
+"""EMAN2's lists of images in other files (``.lst``).
+
+A line is a 0-based number, a file and, if need be, more, parted by tabs, or by blanks in plain lists. After ``#LSX``
+two more lines start with ``#``, the second the number of characters of each line; lines are filled up with blanks.
+Lines that start with ``#`` are none of an image. Files are looked for as those of a STAR file.
+"""
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+
+from refine2d.ctf import CtfTable
+from refine2d.errors import UserError
+from refine2d.files import atomic
+from refine2d.stacks import hdf, places
+from refine2d.stacks.source import Optics, Source
+
+LONGEST = 2**16  # characters of a line
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of a list: image number, file, and what follows them, untouched."""
+
+    number: int
+    file: str
+    rest: str = ""
+
+
+def open_source(path: str, project: str = ".") -> Source:
+    """The images of a list as an input, with the pixel sizes and the CTF that the files' own headers have.
+
+    Raises
+    ------
+    UserError
+        For a line that names no image, a stack that is missing or no stack, a number outside it, or a list of which
+        only some images have a CTF.
+    """
+    entries = read_lst(path)
+    if not entries:
+        raise UserError(f"{path} lists no images.")
+    order: dict[str, int] = {}
+    stack = np.array([order.setdefault(entry.file, len(order)) for entry in entries], np.int32)
+    index = np.array([entry.number for entry in entries], np.int64)
+
+    def where(row: int) -> str:
+        return f"image {row}: {index[row]} of {entries[row].file}"
+
+    stacks = places.open_stacks(path, order, stack, index, project, where)
+    parts = [_headers(each) for each in stacks]
+    optics = list(dict.fromkeys(group for part in parts for group in part.optics))
+    place = {group: g for g, group in enumerate(optics)}
+    group, rows = np.empty(len(entries), np.int32), []
+    for s, part in enumerate(parts):
+        mine = np.flatnonzero(stack == s)
+        group[mine] = np.array([place[each] for each in part.optics], np.int32)[part.group[index[mine]]]
+        rows.append(mine)
+    return Source(path, stacks, stack, index, optics, group, _joined(path, parts, index, rows))
+
+
+def read_lst(path: str) -> list[Entry]:
+    """The lines of a list.
+
+    Raises
+    ------
+    UserError
+        With the line, where it is not of the form.
+    """
+    entries = []
+    try:
+        with open(path, encoding="utf-8") as file:
+            number = 0
+            while line := file.readline(LONGEST):
+                number += 1
+                if line.startswith("#") or not line.strip():
+                    continue
+                words = line.strip().split("\t", 2) if "\t" in line else line.split(None, 2)
+                if len(words) < 2 or not (words[0].strip().isdecimal() and len(words[0]) < 12):
+                    raise UserError(
+                        f"{path}, line {number} is not an image number and a file: {line[:60].strip()!r}."
+                    )
+                entries.append(
+                    Entry(int(words[0]), words[1].strip(), words[2].rstrip() if len(words) > 2 else "")
+                )
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is not a list of images: it is not text.") from None
+    return entries
+
+
+def write_lst(path: str, entries: list[Entry], comment: str = "Images of other files.") -> None:
+    """Write a list of the kind in which every line has the same length."""
+    lines = ["\t".join(filter(None, (str(each.number), each.file, each.rest))) for each in entries]
+    length = max((len(line.encode()) for line in lines), default=0) + 1
+    with atomic(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as file:
+        file.write(f"#LSX\n# {comment} All lines after the next have its number of characters.\n# {length}\n")
+        file.writelines(line + " " * (length - 1 - len(line.encode())) + "\n" for line in lines)
+
+
+def _headers(stack) -> Source:
+    """A stack as an input of its own, which is where its pixel size and CTF come from."""
+    if isinstance(stack, hdf.HdfStack):
+        return hdf.open_source(stack.path)
+    none = np.zeros(stack.n, np.int32)
+    return Source(
+        stack.path,
+        [stack],
+        none,
+        np.arange(stack.n),
+        [Optics(os.path.basename(stack.path), stack.apix)],
+        none,
+    )
+
+
+def _joined(path: str, parts: list[Source], index: np.ndarray, rows: list[np.ndarray]) -> CtfTable | None:
+    """The CTF parameters of all images; None where no file has any."""
+    if all(part.ctf is None for part in parts):
+        return None
+    for part in parts:
+        if part.ctf is None:
+            raise UserError(
+                f"{path}: the images of {part.path} have no CTF in their headers, but others have one."
+            )
+    table = CtfTable(*np.full((7, len(index)), np.nan))
+    for part, mine in zip(parts, rows, strict=True):
+        for name, values in vars(part.ctf).items():
+            getattr(table, name)[mine] = values[index[mine]]
+    return table
