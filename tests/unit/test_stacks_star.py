@@ -125,7 +125,7 @@ def test_real_files(shared):
     np.testing.assert_array_equal(old.images([3]), open_source(folder / "empiar_10076_7.mrc").images([3]))
     new = open_source(folder / "relion31.star")
     assert (new.n, new.box, new.optics[0].apix, new.optics[0].name) == (5, 256, 2.806, "opticsGroup1")
-    with pytest.raises(UserError, match="line 58: 3@Polish/.* is not there"):
+    with pytest.raises(UserError, match=r"line 58: 3@Polish/.* is not there"):
         open_source(folder / "relion31.6opticsgroups.star")
 
 

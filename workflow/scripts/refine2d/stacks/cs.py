@@ -107,6 +107,16 @@ def read_cs(path: str) -> np.ndarray:
     return records
 
 
+def with_fields(records: np.ndarray, columns: dict[str, np.ndarray]) -> np.ndarray:
+    """Records with some fields replaced, or added after the others; a field's type is that of its column."""
+    old = {name: records[name] for name in records.dtype.names}
+    fields = old | columns
+    out = np.empty(len(records), [(name, column.dtype, column.shape[1:]) for name, column in fields.items()])
+    for name, column in fields.items():
+        out[name] = column
+    return out
+
+
 def stack_name(value: bytes | str) -> str:
     """The path in a field, without the ``>`` of imported files."""
     text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)

@@ -125,6 +125,23 @@ def write_mrcs(path: str, images: Iterable[np.ndarray], apix: float | None, n: i
             raise ValueError(f"{count} images came where {n} were announced")
 
 
+def write_subset(stack: MrcStack, numbers: np.ndarray, path: str) -> None:
+    """Write some images of a stack: pixels, labels and extended header as they are, density statistics unknown."""
+    with open(stack.path, "rb") as file:
+        header = _header(stack.path, file.read(HEADER_DTYPE.itemsize)).copy()
+        extended = file.read(int(header["nsymbt"]))
+    if header["mz"] == header["nz"]:
+        header["cella"]["z"] *= len(numbers) / int(header["nz"])
+        header["mz"] = len(numbers)
+    header["nz"] = len(numbers)
+    header["dmin"], header["dmax"], header["dmean"], header["rms"] = 0, -1, -2, -1
+    pixels = np.memmap(stack.path, stack.dtype, "r", stack.offset, (stack.n, stack.box, stack.box))
+    with atomic(path) as temporary, open(temporary, "wb") as file:
+        file.write(header.tobytes() + extended)
+        for number in numbers:
+            file.write(pixels[number].tobytes())
+
+
 def _start(path: str) -> bytes:
     with open(path, "rb") as file:
         return file.read(HEADER_DTYPE.itemsize)

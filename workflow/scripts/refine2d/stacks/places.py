@@ -91,3 +91,14 @@ def open_stacks(
         row = int(wrong[0])
         raise UserError(f"{path}, {where(row)} is not in its stack, which has {limit[row]} images.")
     return stacks
+
+
+def renamed(name: str, old: str, new: str, project: str = ".") -> str:
+    """A file name in the table `old`, as the table `new` has to call it: unchanged where it means the same file."""
+    file = find(old, name, project)
+    if file is None:
+        return name
+    there = find(new, name, project)
+    if there is not None and os.path.samefile(file, there):
+        return name
+    return file if os.path.isabs(file) else os.path.relpath(file)
