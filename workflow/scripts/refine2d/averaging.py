@@ -10,7 +10,7 @@ from .fourier import ft, ift, nrings, radius, ring_mean, soft_mask, spread_rings
 from .frc import frc
 from .particles import ParticleStore
 from .search import Plan, References, align
-from .transforms import ALIGNMENT, compose, undo
+from .transforms import ALIGNMENT, undo
 
 BLOCK = 256  # particles in memory at a time
 FLOOR = 1e-3  # least signal power of a ring, as a share of the pooled one
@@ -231,9 +231,3 @@ def choose(quality: np.ndarray, keep: float, keepsig: bool) -> np.ndarray:
     kept = np.zeros(len(quality), bool)
     kept[np.argsort(-quality, kind="stable")[:count]] = True
     return kept
-
-
-def recentred(members: np.ndarray, image: np.ndarray, mask_radius: float) -> np.ndarray:
-    """Members' alignments to the average moved so that its particle lies in the centre; (n,) ALIGNMENT."""
-    x, y = centre(image, mask_radius)
-    return compose(members, sx=x, sy=y)
