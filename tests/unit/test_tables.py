@@ -189,15 +189,3 @@ def test_pieces_come_back_joined(tmp_path):
     tables.write_arrays(tmp_path / "b.h5", best=best[64:])
     found = tables.read_arrays([tmp_path / "a.h5", tmp_path / "b.h5"], "best")
     assert found.dtype == ALIGNMENT and (found == best).all()
-
-
-def test_lines_of_a_list_have_the_length_that_it_says(tmp_path):
-    tables.write_lst(tmp_path / "p.lst", np.array([0, 12345, 7]), ["a.mrcs", "a.mrcs", "folder/longer.mrcs"])
-    magic, _, length, *lines = (tmp_path / "p.lst").read_text().splitlines(keepends=True)
-    assert magic == "#LSX\n"
-    assert {len(line) for line in lines} == {int(length[1:])}
-    assert [line.split() for line in lines] == [
-        ["0", "a.mrcs"],
-        ["12345", "a.mrcs"],
-        ["7", "folder/longer.mrcs"],
-    ]

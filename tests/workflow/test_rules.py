@@ -6,7 +6,9 @@ import shutil
 import pytest
 from conftest import ROOT, Project
 
-RESULTS = {"classes_full_piece": 2, "classes_mrcs": 1, "classes_png": 1, "particles_star": 1}
+RESULTS = {"classes_full_piece": 2} | dict.fromkeys(
+    ("classes_mrcs", "classes_png", "particles_star", "particles_cs", "class_sets"), 1
+)
 PIECES = ("simmx_piece", "input_proj_piece", "classes_piece")
 STEPS = ("allrefs", "basis", "aliref", "simmx_piece", "simmx", "input_proj_piece", "input_proj", "classmx")
 STEPS += ("classes_piece", "classes", "state")
@@ -47,7 +49,14 @@ def test_more_iterations_are_added(continued):
     before = continued.results()
     continued.run("iter=3")
     after = continued.results()
-    of_the_end = ("classes.", "classes_full/", "particles.star", "0_refine2d_parms.json")
+    of_the_end = (
+        "classes.",
+        "classes_full/",
+        "particles.star",
+        "particles.cs",
+        "sets/",
+        "0_refine2d_parms.json",
+    )
     for name in before:
         assert name.startswith(of_the_end) or after[name] == before[name]
     assert {name for name in after if "_03" in name} == {

@@ -27,7 +27,8 @@ def test_every_file_of_the_design_is_there(finished):
         "classmx_00.hdf",
         "classes_init.hdf",
     }
-    wanted |= {"classes.mrcs", "classes.star", "classes.png", "particles.star"}
+    wanted |= {"classes.mrcs", "classes.star", "classes.hdf", "classes.png", "particles.star", "particles.cs"}
+    wanted |= {f"sets/class_{k:02d}.lst" for k in range(4)}
     wanted |= {f"particles/{piece}.h5" for piece in pieces}
     wanted |= {f"{folder}/{piece}.hdf" for folder in ("classes_init", "classes_full") for piece in pieces}
     for yy in ("01", "02"):

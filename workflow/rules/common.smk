@@ -46,6 +46,7 @@ ITERATIONS = [f"{iteration:02d}" for iteration in range(1, OPTIONS.base["iter"] 
 LAST = ITERATIONS[-1]
 GROUPS = [runs.name(g, RUN.chunks) for g in range(min(RUN.chunks, OPTIONS.base["ncls"]))]
 FIRST_CLASSES = [] if OPTIONS.base["initial"] else at("classmx_00.hdf")
+SETS = [at(f"sets/class_{runs.name(k, OPTIONS.base['ncls'])}.lst") for k in range(OPTIONS.base["ncls"])]
 CHUNKS = [runs.name(c, RUN.chunks) for c in range(RUN.chunks)]
 
 

@@ -31,6 +31,7 @@ rule classes_mrcs:
     output:
         stack=at("classes.mrcs"),
         star=at("classes.star"),
+        hdf=at("classes.hdf"),
     log:
         at("logs/classes_mrcs.log"),
     benchmark:
@@ -44,7 +45,7 @@ rule classes_mrcs:
         run=facts("box", "apix"),
         code=code("classes_mrcs"),
     message:
-        "The averages for RELION"
+        "The averages for RELION and EMAN2"
     script:
         "../scripts/classes_mrcs.py"
 
@@ -98,6 +99,56 @@ rule particles_star:
         "Each particle's class and pose for RELION"
     script:
         "../scripts/particles_star.py"
+
+
+rule particles_cs:
+    input:
+        particles=ancient(RUN.input),
+        store=at("particles.h5"),
+        pieces=all_groups(f"classes_{LAST}/{{group}}.hdf"),
+    output:
+        at("particles.cs"),
+    log:
+        at("logs/particles_cs.log"),
+    benchmark:
+        at("benchmarks/particles_cs.tsv")
+    conda:
+        "../../envs/refine2d.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+    params:
+        options=opts("apix", "voltage", "cs", "ac", "invert"),
+        run=facts("box", "apix", "working_box"),
+        code=code("particles_cs"),
+    message:
+        "Each particle's class and pose for cryoSPARC"
+    script:
+        "../scripts/particles_cs.py"
+
+
+rule class_sets:
+    input:
+        particles=ancient(RUN.input),
+        store=at("particles.h5"),
+        pieces=all_groups(f"classes_{LAST}/{{group}}.hdf"),
+    output:
+        SETS,
+    log:
+        at("logs/class_sets.log"),
+    benchmark:
+        at("benchmarks/class_sets.tsv")
+    conda:
+        "../../envs/refine2d.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+    params:
+        code=code("class_sets"),
+    message:
+        "The particles of each class for EMAN2"
+    script:
+        "../scripts/class_sets.py"
 
 
 rule parms:

@@ -7,7 +7,7 @@ DARK = -5  # mean contrast in standard errors below which protein looks dark
 with job(snakemake) as task:
     from refine2d.particles import contrast_score, fill_apix, fill_ctf, merge, read_numbers, report, select
     from refine2d.stacks import open_source
-    from refine2d.tables import write_lst
+    from refine2d.stacks.lst import entries, write_lst
 
     options = task.options
     source = open_source(task.input.particles)
@@ -17,7 +17,7 @@ with job(snakemake) as task:
     apix = fill_apix(source, options.apix)
     store = merge(task.input.pieces, task.output.particles, source, number, apix, table, mode)
     index, stacks = source.locations()
-    write_lst(task.output.lst, index[number], [stacks[i] for i in number])
+    write_lst(task.output.lst, entries(index[number], [stacks[i] for i in number]))
 
     task.say(f"{store.used.sum()} of {store.n} particles are used, box {store.box} at {store.apix:.3g} A/px")
     for phrase in report(number, store.bad):

@@ -45,14 +45,15 @@ def particle_blocks(
         Block name to a dict of columns.
     """
     table = source.table
-    if table is None:
+    if not isinstance(table, dict):
         return _fresh(source, store, rows) | {
             "particles": _images(source, store, rows) | _poses(store, labels, alignments, "Angst", 1.0)
         }
     name = next(name for name in ("particles", *table) if IMAGE in table.get(name, {}))
     block = {label: np.atleast_1d(column)[store.number[rows]] for label, column in table[name].items()}
     block[IMAGE] = _findable(block[IMAGE], source, store.number[rows])
-    unit, pixel = ("Angst", 1.0) if "optics" in table else ("", store.input_apix)
+    pixels = source.pixel_size(store.input_apix)[store.number[rows]]
+    unit, pixel = ("Angst", 1.0) if "optics" in table else ("", pixels)
     block |= _poses(store, labels, alignments, unit, pixel)
     return {other: block if other == name else columns for other, columns in table.items()}
 
@@ -68,7 +69,7 @@ def class_blocks(stack: str, counts: np.ndarray) -> dict[str, dict]:
     }
 
 
-def _poses(store: ParticleStore, labels: np.ndarray, alignments: np.ndarray, unit: str, pixel: float) -> dict:
+def _poses(store: ParticleStore, labels: np.ndarray, alignments: np.ndarray, unit: str, pixel) -> dict:
     psi, x, y, flip = to_relion(alignments, store.apix)
     return {
         "rlnClassNumber": [str(label + 1) for label in labels],
@@ -99,11 +100,14 @@ def _named(index: int, stack: str) -> str:
 
 def _fresh(source: Source, store: ParticleStore, rows: np.ndarray) -> dict[str, dict]:
     groups = range(len(source.optics))
+    grid = source.grid
+    sizes = grid.sizes if grid else [store.input_apix for _ in groups]
+    boxes = grid.boxes if grid else [store.input_box for _ in groups]
     optics = {
         "rlnOpticsGroup": [str(g + 1) for g in groups],
         "rlnOpticsGroupName": [source.optics[g].name for g in groups],
-        "rlnImagePixelSize": [f"{store.input_apix:.6f}"] * len(groups),
-        "rlnImageSize": [str(store.input_box)] * len(groups),
+        "rlnImagePixelSize": _decimals(sizes),
+        "rlnImageSize": [str(box) for box in boxes],
         "rlnImageDimensionality": ["2"] * len(groups),
     }
     if store.ctf is not None:
@@ -126,5 +130,5 @@ def _images(source: Source, store: ParticleStore, rows: np.ndarray) -> dict[str,
     return columns
 
 
-def _decimals(values: np.ndarray) -> list[str]:
+def _decimals(values) -> list[str]:
     return [f"{value:.6f}" for value in values]

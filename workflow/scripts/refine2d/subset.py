@@ -85,7 +85,9 @@ def _write_lst(source: Source, numbers: np.ndarray, path: str) -> None:
     entries = lst.read_lst(source.path)
     new = {file: places.renamed(file, source.path, path) for file in {entry.file for entry in entries}}
     chosen = (entries[number] for number in numbers)
-    lst.write_lst(path, [lst.Entry(entry.number, new[entry.file], entry.rest) for entry in chosen])
+    lst.write_lst(
+        path, [lst.Entry(entry.number, new[entry.file], entry.rest) for entry in chosen], "Chosen particles."
+    )
 
 
 TABLES = {".star": _write_star, ".cs": _write_cs, ".lst": _write_lst}

@@ -97,6 +97,17 @@ def write_simmx(path, pieces: Iterable[np.ndarray], n: int, nref: int, scale: fl
             start += len(best)
 
 
+def read_simmx(path, scale: float) -> np.ndarray:
+    """ALIGNMENT (n, nref) of a file that `write_simmx` or EMAN2 wrote; where nothing was compared, ref is -1 and the
+    score -inf."""
+    score, tx, ty, alpha, mirror, *_ = read_hdf(path)
+    out = from_eman2(alpha, tx, ty, mirror, scale)
+    tried = np.abs(score) < UNTRIED
+    out["ref"] = np.where(tried, np.arange(score.shape[1]), -1)
+    out["score"] = np.where(tried, -score, -np.inf)
+    return out
+
+
 def write_projection(
     path,
     vectors: np.ndarray,
@@ -210,24 +221,3 @@ def class_header(number: int, members: np.ndarray, frc: np.ndarray, source: str,
         "apix_y": float(apix),
     }
     return {name: value for name, value in header.items() if np.size(value)}
-
-
-def write_lst(path, indices: np.ndarray, stacks: Sequence[str]) -> None:
-    """Write EMAN2's list of images in other files ("LSX": every line has the same length).
-
-    Parameters
-    ----------
-    path : path
-    indices : int array (n,)
-        Each image's number in its stack, counted from 0.
-    stacks : list of n str
-        Each image's stack.
-    """
-    lines = [f"{index}\t{stack}" for index, stack in zip(indices, stacks, strict=True)]
-    length = max(map(len, lines)) + 1
-    with atomic(path) as temporary, open(temporary, "w", newline="\n") as file:
-        file.write(
-            "#LSX\n# Particles of a run, a line each. All lines after the next have its number of characters.\n"
-            f"# {length}\n"
-        )
-        file.writelines(f"{line:<{length - 1}}\n" for line in lines)

@@ -6,6 +6,7 @@ Lines that start with ``#`` are none of an image. Files are looked for as those 
 """
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,7 +89,12 @@ def read_lst(path: str) -> list[Entry]:
     return entries
 
 
-def write_lst(path: str, entries: list[Entry], comment: str = "Images of other files.") -> None:
+def entries(numbers: Iterable[int], files: Iterable[str]) -> list[Entry]:
+    """The lines for images by their 0-based numbers and files."""
+    return [Entry(int(number), file) for number, file in zip(numbers, files, strict=True)]
+
+
+def write_lst(path: str, entries: list[Entry], comment: str = "Particles of a run, a line each.") -> None:
     """Write a list of the kind in which every line has the same length."""
     lines = ["\t".join(filter(None, (str(each.number), each.file, each.rest))) for each in entries]
     length = max((len(line.encode()) for line in lines), default=0) + 1

@@ -32,7 +32,8 @@ DETECTOR = ("rlnDetectorPixelSize", "rlnMagnification")
 DEFOCUS = ("rlnDefocusU", "rlnDefocusV", "rlnDefocusAngle", "rlnPhaseShift")
 GROUP = ("rlnOpticsGroup", "rlnOpticsGroupName")
 IMAGE = "rlnImageName"
-NEEDED = {IMAGE, *OPTICS.values(), *PIXEL_SIZE, *DETECTOR, *DEFOCUS, *GROUP}
+AVERAGE = "rlnReferenceImage"  # what a table of class averages has in its place
+NEEDED = {IMAGE, AVERAGE, *OPTICS.values(), *PIXEL_SIZE, *DETECTOR, *DEFOCUS, *GROUP}
 
 WHITE = " \t\n\r\v\f"
 TOKEN = re.compile(r"""\s*(?:"(.*?)"(?=\s|$)|'(.*?)'(?=\s|$)|(\#.*)|(\S+))""", re.ASCII)
@@ -40,7 +41,7 @@ SPECIAL = re.compile(r"""^$|^["'#_]|^data_|^loop_|[ \t\v\f\x1c-\x1f]""", re.MULT
 
 
 def open_source(path: str, project: str = ".") -> Source:
-    """RELION particles as an input: 3.1 with an optics table, or the older single table.
+    """RELION particles as an input: 3.1 with an optics table, the older single table, or class averages of a model.
 
     Parameters
     ----------
@@ -245,6 +246,9 @@ def _particles(path: str, blocks: dict[str, Block]) -> dict[str, np.ndarray]:
             if not len(particles[IMAGE]):
                 raise UserError(f"{path} lists no particles.")
             return particles
+    for block in blocks.values():
+        if AVERAGE in block:
+            return {IMAGE: _table(block)[AVERAGE]}
     raise UserError(f"{path} has no table of particles: no column {IMAGE}.")
 
 

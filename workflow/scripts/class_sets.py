@@ -1,0 +1,18 @@
+"""The particles of each class as a list for EMAN2."""
+
+from refine2d.job import job
+
+with job(snakemake) as task:
+    from refine2d.particles import ParticleStore
+    from refine2d.stacks import open_source
+    from refine2d.stacks.lst import entries, write_lst
+    from refine2d.tables import read_members
+
+    index, stacks = open_source(task.input.particles).locations()
+    number = ParticleStore(task.input.store).number
+    members = read_members(task.input.pieces)
+    for label, path in enumerate(task.output):
+        mine = number[members["row"][members["class"] == label]]
+        write_lst(
+            path, entries(index[mine], [stacks[i] for i in mine]), f"Particles of class {label}, a line each."
+        )
