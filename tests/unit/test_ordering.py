@@ -1,7 +1,7 @@
 import numpy as np
 from test_search import blobs
 
-from refine2d import ordering
+from refine2d import ordering, references
 from refine2d.centering import centre, shifted
 from refine2d.search import Plan
 from refine2d.transforms import alignment, inverse, undo
@@ -45,10 +45,10 @@ def test_a_single_average_is_a_chain():
 def test_references_are_spread_over_the_averages():
     images = np.repeat(blobs(3, seed=3), 4, axis=0)
     images += 0.05 * blobs(12, seed=4)
-    chosen = ordering.choose(images, 3, 20)
+    chosen = references.choose(images, 3, 20)
     assert {k // 4 for k in chosen} == {0, 1, 2}
-    assert ordering.choose(images, 0, 20).tolist() == list(range(12))
-    assert ordering.choose(images, 50, 20).tolist() == list(range(12))
+    assert references.choose(images, 0, 20).tolist() == list(range(12))
+    assert references.choose(images, 50, 20).tolist() == list(range(12))
 
 
 def test_centre_of_a_planted_blob():

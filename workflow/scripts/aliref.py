@@ -5,7 +5,7 @@ from refine2d.job import job
 with job(snakemake) as task:
     task.forward_if_converged()
 
-    from refine2d.ordering import choose
+    from refine2d.references import choose
     from refine2d.stacks.hdf import read_hdf, read_headers, write_hdf
     from refine2d.working import mask_radius
 

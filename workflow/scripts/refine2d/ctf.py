@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, fields
 
-import numba as nb
 import numpy as np
 
 from refine2d import fourier
@@ -91,7 +90,9 @@ def ctf(table: CtfTable, box: int, apix, mode: str = "auto") -> np.ndarray:
         spherical,
         offset,
     )
-    _evaluate(
+    from refine2d.ctf_kernels import evaluate  # numba loads slowly, and tables of parameters do without
+
+    evaluate(
         np.stack(coefficients, axis=-1), ky[:, 0], kx[0], mode == "flipped", mode == "intact-first-peak", out
     )
     return out
@@ -101,37 +102,7 @@ def ring_power(transfer: np.ndarray) -> np.ndarray:
     """Ring mean of C^2: float32 (n, box, box // 2 + 1) to float64 (n, box // 2 + 1)."""
     box = transfer.shape[1]
     out = np.empty((len(transfer), fourier.nrings(box)))
-    _ring_power(transfer, fourier.ring_index(box), fourier.plane_weights(box), fourier.ring_size(box), out)
+    from refine2d.ctf_kernels import ring_power as kernel
+
+    kernel(transfer, fourier.ring_index(box), fourier.plane_weights(box), fourier.ring_size(box), out)
     return out
-
-
-@nb.njit(nogil=True, cache=True, fastmath=True)
-def _evaluate(coefficients, ky, kx, flipped, intact, out):
-    for i in range(len(out)):
-        mean, along, across, spherical, offset = coefficients[i]
-        start = offset % np.pi
-        for row in range(ky.size):
-            for column in range(kx.size):
-                x, y = kx[column], ky[row]
-                k2 = x * x + y * y
-                focus = mean * k2 + along * (x * x - y * y) + across * 2 * x * y
-                sphere = spherical * k2 * k2
-                value = np.sin(focus - sphere + offset)
-                if flipped:
-                    value = abs(value)
-                elif intact:
-                    # the phase rises until 2 * sphere = focus, and |sin| has its first maximum at pi / 2
-                    rising = start + focus - sphere <= np.pi / 2 and 2 * sphere <= focus
-                    if k2 == 0 or rising:
-                        value = 1.0
-                out[i, row, column] = value
-
-
-@nb.njit(nogil=True, cache=True, fastmath=True)
-def _ring_power(transfer, ring, weights, size, out):
-    for i in range(len(transfer)):
-        total = np.zeros(out.shape[1] + 1)
-        for row in range(transfer.shape[1]):
-            for column in range(transfer.shape[2]):
-                total[ring[row, column]] += weights[row, column] * transfer[i, row, column] ** 2
-        out[i] = total[:-1] / size

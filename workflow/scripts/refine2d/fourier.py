@@ -3,7 +3,6 @@
 from functools import lru_cache
 
 import numpy as np
-import scipy.fft
 
 
 def ft(images: np.ndarray) -> np.ndarray:
@@ -19,14 +18,18 @@ def ft(images: np.ndarray) -> np.ndarray:
     complex64 array (..., L, L // 2 + 1)
         Axes ky (in FFT order), kx >= 0. White noise of unit variance has unit power in every coefficient.
     """
-    shifted = scipy.fft.ifftshift(np.asarray(images, np.float32), axes=(-2, -1))
-    return scipy.fft.rfft2(shifted, norm="ortho", overwrite_x=True)
+    from scipy.fft import ifftshift, rfft2  # here, since it loads slowly and many steps transform nothing
+
+    shifted = ifftshift(np.asarray(images, np.float32), axes=(-2, -1))
+    return rfft2(shifted, norm="ortho", overwrite_x=True)
 
 
 def ift(coefficients: np.ndarray, box: int) -> np.ndarray:
     """Inverse of `ft`: complex array (..., box, box // 2 + 1) to float32 images (..., box, box)."""
-    images = scipy.fft.irfft2(np.asarray(coefficients, np.complex64), s=(box, box), norm="ortho")
-    return scipy.fft.fftshift(images, axes=(-2, -1))
+    from scipy.fft import fftshift, irfft2
+
+    images = irfft2(np.asarray(coefficients, np.complex64), s=(box, box), norm="ortho")
+    return fftshift(images, axes=(-2, -1))
 
 
 def frequencies(box: int) -> tuple[np.ndarray, np.ndarray]:

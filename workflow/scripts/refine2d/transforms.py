@@ -5,7 +5,6 @@ is the point ``p = R(angle) M u + s`` of the particle, with ``R = [[cos, -sin], 
 ``M = diag(-1, 1)`` if mirrored.
 """
 
-import numba as nb
 import numpy as np
 
 ALIGNMENT = np.dtype(
@@ -157,7 +156,9 @@ def undo(images: np.ndarray, alignments: np.ndarray, out_box: int | None = None)
         raise ValueError(f"{len(images)} images, but {len(alignments)} alignments")
     radians = np.deg2rad(_double(alignments["angle"]))
     out = np.empty((len(images), out_box, out_box), np.float32)
-    _undo(
+    from .undo_kernel import undo as kernel  # numba loads slowly, and conversions do without
+
+    kernel(
         images,
         np.cos(radians).astype(np.float32),
         np.sin(radians).astype(np.float32),
@@ -167,43 +168,6 @@ def undo(images: np.ndarray, alignments: np.ndarray, out_box: int | None = None)
         out,
     )
     return out
-
-
-@nb.njit(nogil=True, cache=True, fastmath=True)
-def _undo(images, cos, sin, sign, sx, sy, out):
-    n, box, _ = images.shape
-    centre, half, pad = box // 2, out.shape[1] // 2, 3
-    padded = np.zeros((box + 2 * pad, box + 2 * pad), np.float32)
-    low, high = np.float32(-2), np.float32(box + 1)
-    for i in range(n):
-        padded[pad : pad + box, pad : pad + box] = images[i]
-        for row in range(out.shape[1]):
-            x0 = -sin[i] * np.float32(row - half) + np.float32(centre) + sx[i]
-            y0 = cos[i] * np.float32(row - half) + np.float32(centre) + sy[i]
-            for column in range(out.shape[2]):
-                u = sign[i] * np.float32(column - half)
-                x, y = x0 + cos[i] * u, y0 + sin[i] * u
-                if not (low < x < high and low < y < high):
-                    out[i, row, column] = 0
-                    continue
-                ix, iy = np.int64(x + np.float32(pad)), np.int64(y + np.float32(pad))
-                wx0, wx1, wx2, wx3 = _cubic(x + np.float32(pad) - np.float32(ix))
-                wy = _cubic(y + np.float32(pad) - np.float32(iy))
-                total = np.float32(0)
-                for j in range(4):
-                    line = padded[iy - 1 + j]
-                    across = wx0 * line[ix - 1] + wx1 * line[ix] + wx2 * line[ix + 1] + wx3 * line[ix + 2]
-                    total += wy[j] * across
-                out[i, row, column] = total
-
-
-@nb.njit(nogil=True, inline="always", fastmath=True)
-def _cubic(t):
-    half, one = np.float32(0.5), np.float32(1)
-    w0 = -half * t * (one - t) * (one - t)
-    w3 = -half * t * t * (one - t)
-    w1 = one + t * t * (np.float32(1.5) * t - np.float32(2.5))
-    return w0, w1, one - w0 - w1 - w3, w3
 
 
 def _rotate(angle, x, y) -> tuple[np.ndarray, np.ndarray]:
