@@ -1,5 +1,6 @@
 """particles.star and classes.star: what the input says is kept, what the run found is added."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -120,6 +121,12 @@ def test_another_input_becomes_a_star_file_of_today(project):
     assert particles["rlnClassNumber"].tolist() == (LABELS + 1).tolist()
     again = open_source("out.star")
     assert (again.n, again.box, again.optics[0].apix, again.ctf.defocus_u[3]) == (4, 16, 2.0, 9003.0)
+
+
+def test_a_table_of_another_program_is_not_carried_into_a_star_file(project):
+    source = replace(open_source("data/p.mrcs"), read_table=lambda: np.zeros(N, [("uid", "u8")]))
+    blocks = particle_blocks(source, store(range(N)), np.arange(4), LABELS, POSES)
+    assert list(blocks) == ["optics", "particles"] and len(blocks["particles"]["rlnClassNumber"]) == 4
 
 
 def test_an_input_without_ctf_says_nothing_of_it(project):
