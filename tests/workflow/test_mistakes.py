@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from small_project import ROOT
 
 from refine2d.stacks.mrc import write_mrcs
 

@@ -4,7 +4,7 @@ import json
 import shutil
 
 import pytest
-from conftest import ROOT, Project
+from small_project import ROOT, Project
 
 RESULTS = {"classes_full_piece": 2} | dict.fromkeys(
     ("classes_mrcs", "classes_png", "particles_star", "particles_cs", "class_sets"), 1

@@ -6,7 +6,7 @@ import re
 import h5py
 import numpy as np
 import starfile
-from conftest import CONSTANT, EXCLUDED, NOT_FINITE, SMALL
+from small_project import CONSTANT, EXCLUDED, NOT_FINITE, SMALL
 
 from refine2d.stacks import open_source
 from refine2d.stacks.hdf import read_hdf, read_headers
