@@ -88,12 +88,24 @@ def test_average_with_known_poses_is_the_picture_on_its_own_scale():
 def test_sums_are_those_of_undone_images():
     images, poses, transfer = particles(picture(), 7)
     store = Store(images, transfer)
-    total, weight = averaging.accumulate(store, np.arange(7), poses)
+    kept = np.arange(7) != 4
+    total, weight = averaging.accumulate(averaging.Members(store, np.arange(7)), poses, kept)
     y, c2 = store.matched(np.arange(7))
     for half in (0, 1):
-        each = [undo(ift(y[i : i + 1], BOX), poses[i : i + 1])[0].astype(float) for i in range(half, 7, 2)]
+        mine = [i for i in range(half, 7, 2) if kept[i]]
+        each = [undo(ift(y[i : i + 1], BOX), poses[i : i + 1])[0].astype(float) for i in mine]
         assert np.allclose(total[half], sum(each), atol=1e-5)
-        assert np.allclose(weight[half], c2[half::2].sum(0), rtol=1e-5)
+        assert np.allclose(weight[half], c2[mine].sum(0), rtol=1e-5)
+
+
+def test_a_class_too_large_to_hold_averages_to_the_same(monkeypatch):
+    images, poses, transfer = particles(picture(), 40)
+    rules = np.arange(40), poses, PLAN, 1, 0.8, False, 0.0
+    held = averaging.class_average(Store(images, transfer), *rules)
+    monkeypatch.setattr(averaging, "HELD", 10)
+    read = averaging.class_average(Store(images, transfer), *rules)
+    assert held.image.tobytes() == read.image.tobytes()
+    assert held.alignments.tobytes() == read.alignments.tobytes()
 
 
 def test_wiener_passes_signal_and_stops_noise():

@@ -9,7 +9,7 @@ with job(snakemake) as task:
     from refine2d.ordering import chain
     from refine2d.stacks.hdf import read_hdf, read_headers, write_hdf
 
-    order, images = chain(read_hdf(task.input.classes), plan(task.options, task.run))
+    order, images = chain(read_hdf(task.input.classes), plan(task.options, task.run), task.threads)
     headers = read_headers(task.input.classes)
     kept = ("apix_x", "apix_y", "ptcl_repr")
     headers = [{name: headers[i][name] for name in kept} | {"source_class": int(i)} for i in order]

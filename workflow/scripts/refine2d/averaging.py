@@ -12,7 +12,8 @@ from .particles import ParticleStore
 from .search import Plan, References, align
 from .transforms import ALIGNMENT, undo
 
-BLOCK = 256  # particles in memory at a time
+BLOCK = 256  # particles read at a time
+HELD = 1024  # members of a class that is kept in memory from round to round
 FLOOR = 1e-3  # least signal power of a ring, as a share of the pooled one
 
 
@@ -79,19 +80,19 @@ def class_average(
     -------
     ClassAverage
     """
-    members = alignments.copy()
+    members, alignments = Members(store, rows), alignments.copy()
     kept = np.ones(len(rows), bool)
     quality = np.zeros(len(rows), np.float32)
-    halves = accumulate(store, rows, members)
+    halves = accumulate(members, alignments, kept)
     image = wiener(*halves, plan.mask_radius, floor)
     for _ in range(rounds):
         if centred:
             image = masked(shifted(image, centre(image, plan.mask_radius)), plan.mask_radius)
-        members, quality = align_members(store, rows, image, plan)
+        alignments, quality = align_members(members, image, plan)
         kept = choose(quality, keep, keepsig)
-        halves = accumulate(store, rows[kept], members[kept])
+        halves = accumulate(members, alignments, kept)
         image = wiener(*halves, plan.mask_radius, floor)
-    return ClassAverage(image, members, quality, kept, half_frc(*halves, plan.mask_radius))
+    return ClassAverage(image, alignments, quality, kept, half_frc(*halves, plan.mask_radius))
 
 
 def bootstrap(
@@ -111,44 +112,64 @@ def bootstrap(
     -------
     ClassAverage
     """
-    members = np.zeros(len(rows), ALIGNMENT)
+    alignments = np.zeros(len(rows), ALIGNMENT)
     done = 1
     while done < len(rows):
-        image = wiener(*accumulate(store, rows[:done], members[:done]), plan.mask_radius, 0)
+        sums = accumulate(Members(store, rows[:done]), alignments[:done], np.ones(done, bool))
+        image = wiener(*sums, plan.mask_radius, 0)
         until = min(2 * done, len(rows))
-        members[done:until] = align_members(store, rows[done:until], image, plan)[0]
+        alignments[done:until] = align_members(Members(store, rows[done:until]), image, plan)[0]
         done = until
-    return class_average(store, rows, members, plan, rounds, keep, keepsig, 0)
+    return class_average(store, rows, alignments, plan, rounds, keep, keepsig, 0)
 
 
-def blocks(store: ParticleStore, rows: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-    """Matched-filtered particles block by block: where in `rows`, y, c2 (see `ParticleStore.matched`)."""
-    for first in range(0, len(rows), BLOCK):
-        block = slice(first, min(first + BLOCK, len(rows)))
-        yield block, *store.matched(rows[block])
+class Members:
+    """The particles of a class, matched-filtered block by block; a class of moderate size is kept in memory.
+
+    Iterating gives ``(block, y, c2)`` with the slice of `rows` and what `ParticleStore.matched` says of it.
+    """
+
+    def __init__(self, store: ParticleStore, rows: np.ndarray):
+        self._store, self.rows, self.box = store, rows, store.box
+        self._held = list(self._read()) if len(rows) <= HELD else None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+        return iter(self._read() if self._held is None else self._held)
+
+    def _read(self):
+        for first in range(0, len(self.rows), BLOCK):
+            block = slice(first, min(first + BLOCK, len(self.rows)))
+            yield block, *self._store.matched(self.rows[block])
 
 
-def align_members(
-    store: ParticleStore, rows: np.ndarray, image: np.ndarray, plan: Plan
-) -> tuple[np.ndarray, np.ndarray]:
+def align_members(members: Members, image: np.ndarray, plan: Plan) -> tuple[np.ndarray, np.ndarray]:
     """Align particles to one average: (n,) ALIGNMENT and (n,) float32 quality.
 
     The quality ``Re<T, Y> / sqrt(sum C^2 |T|^2 / s2)`` does not favour strong defocus, as the likelihood does.
     """
     reference = References(plan, image[None])
-    members = np.empty(len(rows), ALIGNMENT)
-    quality = np.empty(len(rows), np.float32)
-    for block, y, c2 in blocks(store, rows):
-        members[block] = align(reference, y, c2, nbest=2)[:, 0]
+    alignments = np.empty(len(members), ALIGNMENT)
+    quality = np.empty(len(members), np.float32)
+    for block, y, c2 in members:
+        alignments[block] = align(reference, y, c2, nbest=2)[:, 0]
         penalty = reference.penalty(c2)[:, 0]
-        quality[block] = (members["score"][block] + penalty) / np.sqrt(2 * np.maximum(penalty, 1e-12))
-    return members, quality
+        quality[block] = (alignments["score"][block] + penalty) / np.sqrt(2 * np.maximum(penalty, 1e-12))
+    return alignments, quality
 
 
-def accumulate(
-    store: ParticleStore, rows: np.ndarray, alignments: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Sums of a Wiener average, of every other particle each.
+def accumulate(members: Members, alignments: np.ndarray, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sums of a Wiener average, of every other member each.
+
+    Parameters
+    ----------
+    members : Members
+    alignments : ndarray
+        (n,) ALIGNMENT.
+    kept : ndarray
+        (n,) bool: members to sum.
 
     Returns
     -------
@@ -157,13 +178,13 @@ def accumulate(
     weight : ndarray
         (2, rings) float64 C^2 / s2.
     """
-    box = store.box
+    box = members.box
     total, weight = np.zeros((2, box, box)), np.zeros((2, nrings(box)))
-    for block, y, c2 in blocks(store, rows):
-        aligned = undo(ift(y, box), alignments[block])
+    for block, y, c2 in members:
         for half in range(2):
-            total[half] += aligned[half::2].sum(0, dtype=np.float64)
-            weight[half] += c2[half::2].sum(0, dtype=np.float64)
+            mine = half + 2 * np.flatnonzero(kept[block][half::2])
+            total[half] += undo(ift(y[mine], box), alignments[block][mine]).sum(0, dtype=np.float64)
+            weight[half] += c2[mine].sum(0, dtype=np.float64)
     return total, weight
 
 

@@ -9,7 +9,7 @@ from .search import Plan, References, align
 from .transforms import undo
 
 
-def chain(images: np.ndarray, plan: Plan) -> tuple[np.ndarray, np.ndarray]:
+def chain(images: np.ndarray, plan: Plan, threads: int = 1) -> tuple[np.ndarray, np.ndarray]:
     """Sort averages by similarity and align each to its most similar predecessor.
 
     The first average is the strongest. Then, again and again, the average with the best correlation to any one of the
@@ -21,6 +21,8 @@ def chain(images: np.ndarray, plan: Plan) -> tuple[np.ndarray, np.ndarray]:
         (K, L, L) float32 averages, masked.
     plan : Plan
         Extent of the search.
+    threads : int
+        Threads to use; the result does not depend on them.
 
     Returns
     -------
@@ -40,7 +42,7 @@ def chain(images: np.ndarray, plan: Plan) -> tuple[np.ndarray, np.ndarray]:
     pose = None
     while len(left):
         last = aligned[-1] / max(np.linalg.norm(aligned[-1]), 1e-12)
-        found = align(References(plan, last[None]), y[left], c2[left], nbest=2)[:, 0]
+        found = align(References(plan, last[None]), y[left], c2[left], 2, threads)[:, 0]
         pose = np.zeros(len(images), found.dtype) if pose is None else pose
         better = found["score"] > link[left]
         pose[left[better]], link[left[better]] = found[better], found["score"][better]

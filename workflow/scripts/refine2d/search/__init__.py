@@ -63,7 +63,7 @@ class References:
 
 
 def align(
-    references: References, y: np.ndarray, c2: np.ndarray, nbest: int = 4, threads: int = 1
+    references: References, y: np.ndarray, c2: np.ndarray, nbest: int = 6, threads: int = 1
 ) -> np.ndarray:
     """Find the best poses of particles among all references.
 

@@ -3,7 +3,7 @@
 import numba as nb
 import numpy as np
 
-from .plan import COARSE_STEP, FINE_PER_COARSE, Plan
+from .plan import FINE_PER_COARSE, Plan
 from .templates import Band
 
 GRID = 2  # shift grid points a pixel
@@ -74,7 +74,6 @@ def _refine(y, start, ky, ramp, templates, first, penalty, peaks, angle, shift, 
     particle = np.empty(y.shape[1:], np.float32)
     score = np.empty((3, 3, 3), np.float32)
     trial = np.empty((3, 3), np.float32)
-    wide = np.int32(COARSE_STEP) * GRID // 4
     for i in range(n):
         for m in range(nbest):
             ref, mirror = peaks[i, m, 0], peaks[i, m, 1]
@@ -84,7 +83,7 @@ def _refine(y, start, ky, ramp, templates, first, penalty, peaks, angle, shift, 
             flip = -1 if mirror == 1 else 1
             a, x, yy = flip * angle[i, m], flip * shift[i, m, 0], shift[i, m, 1]
             _mirrored(y[i], start, mirror, particle)
-            turn, move, moves = FINE_PER_COARSE // 2, wide, 0
+            turn, move, moves = FINE_PER_COARSE // 2, GRID, 0
             while True:
                 for d in range(3):
                     t = (a + (d - 1) * turn) % (2 * half)
