@@ -11,13 +11,13 @@ from functools import partial
 import numpy as np
 
 from ..fourier import ft, ring_sum
-from ..transforms import ALIGNMENT
+from ..transforms import ALIGNMENT, alignment
 from . import local
 from .coarse import BATCH, Coarse
 from .plan import Plan
 from .templates import Band, rotated
 
-__all__ = ["BATCH", "Plan", "References", "align"]
+__all__ = ["BATCH", "Plan", "References", "align", "best_of_each", "peaks", "poses", "refined"]
 
 TEMPLATE_BYTES = 256 << 20  # most memory of rotated templates at a time
 
@@ -85,32 +85,65 @@ def align(
     ndarray
         (n, nbest) ALIGNMENT, best first; ``ref`` is -1 and ``score`` -inf where fewer references were met.
     """
-    n = len(y)
-    if n == 0:
-        return np.empty((0, nbest), ALIGNMENT)
-    peaks = np.empty((n, nbest, 4), np.int32)
-    out = np.zeros((n, nbest), ALIGNMENT)
-    penalty = references.penalty(c2)
-    batches = [slice(k, min(k + BATCH, n)) for k in range(0, n, BATCH)]
+    return best_of_each(refined(references, y, c2, peaks(references, y, c2, nbest, threads), threads))
+
+
+def peaks(
+    references: References, y: np.ndarray, c2: np.ndarray, nbest: int = 4, threads: int = 1
+) -> np.ndarray:
+    """The exhaustive search alone; arguments as for `align`.
+
+    Returns
+    -------
+    ndarray
+        (n, nbest, 4) int32: reference, mirror, angle index, shift index, best first.
+    """
+    found = np.empty((len(y), nbest, 4), np.int32)
 
     def search(batch: slice) -> None:
         size = batch.stop - batch.start
         pad = ((0, BATCH - size), (0, 0))
         padded = np.pad(y[batch], (*pad, (0, 0))) if size < BATCH else y[batch]
-        peaks[batch] = references.coarse.peaks(padded, np.pad(c2[batch], pad), nbest)[:size]
+        found[batch] = references.coarse.peaks(padded, np.pad(c2[batch], pad), nbest)[:size]
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(search, _batches(len(y))))
+    return found
+
+
+def refined(
+    references: References, y: np.ndarray, c2: np.ndarray, peaks: np.ndarray, threads: int = 1
+) -> np.ndarray:
+    """The local search around each of some `peaks`: (n, nbest) ALIGNMENT in their order."""
+    out = np.zeros(peaks.shape[:2], ALIGNMENT)
+    if not len(y):
+        return out
+    penalty = references.penalty(c2)
 
     def polish(batch: slice, first: int, templates: np.ndarray) -> None:
         known = references.plan, references.band, references.ramps, templates, first
         local.refine(*known, y[batch], penalty[batch], peaks[batch], out[batch])
 
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(search, batches))
         for first, templates in references.templates():
-            list(pool.map(partial(polish, first=first, templates=templates), batches))
-    return _best_of_each(out)
+            list(pool.map(partial(polish, first=first, templates=templates), _batches(len(y))))
+    return out
 
 
-def _best_of_each(found: np.ndarray) -> np.ndarray:
+def poses(plan: Plan, peaks: np.ndarray) -> np.ndarray:
+    """The poses of `peaks` as they are on the exhaustive search's grid: (n, nbest) ALIGNMENT without scores."""
+    reference, mirror, angle, shift = np.moveaxis(peaks, -1, 0)
+    return alignment(
+        angle * (360 / plan.coarse_angles), mirror, *plan.shifts[shift].T.swapaxes(1, 2), reference
+    )
+
+
+def _batches(n: int) -> list[slice]:
+    return [slice(k, min(k + BATCH, n)) for k in range(0, n, BATCH)]
+
+
+def best_of_each(found: np.ndarray) -> np.ndarray:
+    """Candidates of each particle, (n, nbest) ALIGNMENT, best first; only the best one of each reference counts."""
     order = np.argsort(-found["score"], axis=1, kind="stable")
     found = np.take_along_axis(found, order, axis=1)
     for m in range(1, found.shape[1]):

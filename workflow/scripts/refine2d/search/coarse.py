@@ -79,6 +79,8 @@ class Coarse:
             _best_shift(quarters.reshape(4, -1, count, BATCH, shifts), best, where, done)
             done += count
         best -= np.repeat(penalty, mirrors, axis=1)[:, :, None]
+        if not self.plan.rotate:
+            best[:, :, 1:] = -np.inf
         out = np.empty((BATCH, nbest, 4), np.int32)
         _pick(best, where, mirrors, out)
         return out

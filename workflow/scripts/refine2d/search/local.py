@@ -7,7 +7,6 @@ from .plan import FINE_PER_COARSE, Plan
 from .templates import Band
 
 GRID = 2  # shift grid points a pixel
-MOVES = 6  # most steps of the finest size
 
 
 def ramps(plan: Plan, band: Band) -> np.ndarray:
@@ -56,6 +55,9 @@ def refine(plan, band, ramp, templates, first, y, penalty, peaks, out) -> None:
         angle,
         start,
         reach,
+        plan.rotate,
+        plan.translate,
+        plan.moves,
         result,
     )
     mine = (peaks[..., 0] >= first) & (peaks[..., 0] < first + len(templates))
@@ -68,7 +70,23 @@ def refine(plan, band, ramp, templates, first, y, penalty, peaks, out) -> None:
 
 
 @nb.njit(nogil=True, cache=True, fastmath=True)
-def _refine(y, start, ky, ramp, templates, first, penalty, peaks, angle, shift, reach, result):
+def _refine(
+    y,
+    start,
+    ky,
+    ramp,
+    templates,
+    first,
+    penalty,
+    peaks,
+    angle,
+    shift,
+    reach,
+    rotate,
+    translate,
+    most_moves,
+    result,
+):
     n, nbest, _ = peaks.shape
     half = templates.shape[1]
     particle = np.empty(y.shape[1:], np.float32)
@@ -103,13 +121,17 @@ def _refine(y, start, ky, ramp, templates, first, penalty, peaks, angle, shift, 
                     score[d] = trial
                 top, ta, ty, tx = score[1, 1, 1], 1, 1, 1
                 for d in range(3):
+                    if d != 1 and not rotate:
+                        continue
                     for j in range(3):
                         for k in range(3):
+                            if not translate and (j != 1 or k != 1):
+                                continue
                             px, py = x + (k - 1) * move, yy + (j - 1) * move
                             if score[d, j, k] > top and px * px + py * py <= reach * reach:
                                 top, ta, ty, tx = score[d, j, k], d, j, k
                 if turn == 1 and move == 1:
-                    if (ta == 1 and ty == 1 and tx == 1) or moves == MOVES:
+                    if (ta == 1 and ty == 1 and tx == 1) or moves >= most_moves:
                         break
                     moves += 1
                 a, x, yy = a + (ta - 1) * turn, x + (tx - 1) * move, yy + (ty - 1) * move
@@ -117,6 +139,10 @@ def _refine(y, start, ky, ramp, templates, first, penalty, peaks, angle, shift, 
             da, ga = _parabola(score[0, 1, 1], score[1, 1, 1], score[2, 1, 1])
             dy, gy = _parabola(score[1, 0, 1], score[1, 1, 1], score[1, 2, 1])
             dx, gx = _parabola(score[1, 1, 0], score[1, 1, 1], score[1, 1, 2])
+            if not rotate:
+                da = ga = np.float32(0)
+            if not translate:
+                dx = gx = dy = gy = np.float32(0)
             result[i, m, 0] = score[1, 1, 1] + ga + gy + gx - penalty[i, ref]
             result[i, m, 1] = flip * (a + da)
             result[i, m, 2], result[i, m, 3] = flip * (x + dx), yy + dy

@@ -1,4 +1,4 @@
-"""What a search covers: bands, angles, shifts; fixed by box, mask and largest shift."""
+"""What a search covers: bands, angles, shifts; fixed by box, mask, largest shift and what the aligner may do."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,6 +9,7 @@ COARSE_BAND = 0.1875  # cycles per pixel of the exhaustive search: 12 rings in a
 FINE_BAND = 0.4  # cycles per pixel of the local search and of the final score
 COARSE_STEP = 2.5  # pixels between the shifts of the exhaustive search; the band's Nyquist limit is 2.7
 FINE_PER_COARSE = 4  # fine angles per coarse angle
+MOVES = 6  # most steps of the finest size
 
 
 @dataclass(frozen=True)
@@ -25,22 +26,41 @@ class Plan:
         Largest shift in working pixels (a disc, not a square).
     mirror : bool
         Whether mirrored references are tried too.
+    rotate, translate : bool
+        Whether angles and shifts other than 0 are tried.
+    band : float
+        Cycles per pixel that both searches stay within.
+    shift_step : float
+        Working pixels between the shifts of the exhaustive search.
+    angle_step : float
+        Largest step of the exhaustive search's angles in degrees; the band and the mask may ask for a smaller one.
+    local : bool
+        Whether poses are refined after the exhaustive search.
+    moves : int
+        Most steps of the local search at its finest.
     """
 
     box: int
     mask_radius: float
     maxshift: float
     mirror: bool = True
+    rotate: bool = True
+    translate: bool = True
+    band: float = FINE_BAND
+    shift_step: float = COARSE_STEP
+    angle_step: float = 360.0
+    local: bool = True
+    moves: int = MOVES
 
     @property
     def coarse_rings(self) -> int:
         """Radius of the exhaustive search's band in Fourier pixels."""
-        return max(3, round(COARSE_BAND * self.box))
+        return max(3, round(min(COARSE_BAND, self.band) * self.box))
 
     @property
     def fine_rings(self) -> int:
         """Radius of the local search's band in Fourier pixels."""
-        return int(FINE_BAND * self.box)
+        return max(3, int(self.band * self.box))
 
     @property
     def harmonics(self) -> int:
@@ -50,7 +70,8 @@ class Plan:
     @property
     def coarse_angles(self) -> int:
         """In-plane angles of the exhaustive search, a multiple of eight above the Nyquist limit."""
-        return 8 * -(-2 * self.harmonics // 8)
+        least = max(2 * self.harmonics, int(np.ceil(360 / self.angle_step - 1e-6)))
+        return 8 * -(-least // 8)
 
     @property
     def fine_angles(self) -> int:
@@ -60,7 +81,10 @@ class Plan:
     @cached_property
     def shifts(self) -> np.ndarray:
         """Shifts of the exhaustive search: (n, 2) float32, (x, y) in working pixels."""
-        reach = np.arange(-np.floor(self.maxshift / COARSE_STEP), self.maxshift / COARSE_STEP + 1e-6)
-        y, x = np.meshgrid(reach * COARSE_STEP, reach * COARSE_STEP, indexing="ij")
+        if not self.translate:
+            return np.zeros((1, 2), np.float32)
+        step = self.shift_step
+        reach = np.arange(-np.floor(self.maxshift / step), self.maxshift / step + 1e-6)
+        y, x = np.meshgrid(reach * step, reach * step, indexing="ij")
         inside = np.hypot(x, y) <= self.maxshift + 1e-3
         return np.stack([x[inside], y[inside]], axis=1).astype(np.float32)
