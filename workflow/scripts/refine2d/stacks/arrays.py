@@ -81,18 +81,8 @@ def load_npy(path: str, map_it: bool = False) -> np.ndarray:
         if not map_it:  # mapping checks the header's sizes against the file's
             np.load(path, "r", allow_pickle=False, max_header_size=2**16)
         return np.load(path, "r" if map_it else None, allow_pickle=False, max_header_size=2**16)
-    except (
-        ValueError,
-        OSError,
-        EOFError,
-        TypeError,
-        SyntaxError,
-        KeyError,
-        OverflowError,
-        MemoryError,
-        UnicodeError,
-    ) as error:
-        raise UserError(f"{path} is not a whole NumPy file of plain values: {error}.") from error
+    except Exception as error:  # NumPy reads the header as Python text, which fails in many ways
+        raise UserError(f"{path} is not a whole NumPy file of plain values: {' '.join(str(error).split())}.") from error
 
 
 def open_npy(path: str) -> NpyStack:
@@ -181,7 +171,7 @@ def _zarr(path: str):
     try:
         return zarr.open_array(path, mode="r")
     except Exception as error:  # zarr raises many kinds for damaged metadata
-        raise UserError(f"{path} is not a Zarr array that can be read: {error}.") from error
+        raise UserError(f"{path} is not a Zarr array that can be read: {' '.join(str(error).split())}.") from error
 
 
 def _codecs(metadata: dict) -> list[str]:

@@ -60,7 +60,7 @@ def resampling(box: int, out_box: int, step: float) -> np.ndarray:
     -------
     float32 array (out_box, box)
     """
-    highest = min(int(np.ceil(box / (2 * step))) - 1, (box - 1) // 2)
+    highest = min(int(np.ceil(box / (2 * step) - 1e-6)) - 1, (box - 1) // 2)
     places = (np.arange(out_box) - out_box // 2) * step + box // 2
     phase = np.pi / box * (places[:, None] - np.arange(box))
     terms = 2 * highest + 1

@@ -78,7 +78,9 @@ def open_stack(path: str) -> ImagicStack:
 
 def open_source(path: str) -> Source:
     """An IMAGIC stack as an input; the format has no pixel size and no CTF."""
-    return single(open_stack(path), [Optics("opticsGroup1")])
+    source = single(open_stack(path), [Optics("opticsGroup1")])
+    source.path = path
+    return source
 
 
 def write_subset(stack: ImagicStack, numbers: np.ndarray, path: str) -> None:
