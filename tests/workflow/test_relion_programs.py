@@ -7,7 +7,7 @@ import mrcfile
 import numpy as np
 import pytest
 import starfile
-from conftest import SMALL
+from small_project import SMALL
 
 from refine2d.fourier import radius
 

@@ -52,7 +52,8 @@ def test_a_converged_run_hands_its_files_on(continued):
     continued.run("iter=3", "minchange=1000")
     files = continued.results()
     assert json.loads(files["state_01.json"])["converged"]
-    first, last = ({name for name in files if yy in name} for yy in ("_01", "_03"))
+    steps = [name for name in files if not name.startswith("sets/")]
+    first, last = ({name for name in steps if yy in name} for yy in ("_01", "_03"))
     assert {name.replace("_03", "_01") for name in last} == first
     assert [name for name in last if files[name] != files[name.replace("_03", "_01")]] == []
     assert continued.planned("iter=3", "minchange=1000") == {}

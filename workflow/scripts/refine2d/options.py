@@ -139,9 +139,9 @@ def _checked(given: dict, known: dict, mistakes: list[str], where: str = "") -> 
         if name not in known:
             mistakes.append(f"{where}There is no option {name!r}{_nearest(name, known)}")
         elif value is not None and value != "":
-            value = _converted(value, known[name])
-            if Draft202012Validator(known[name]).is_valid(value):
-                values[name] = value
+            meant = _converted(value, known[name])
+            if Draft202012Validator(known[name]).is_valid(meant):
+                values[name] = meant
             else:
                 mistakes.append(f"{where}{name} is {_shown(value)}, but it must be {_allowed(known[name])}.")
     return values
