@@ -6,7 +6,7 @@ particle (Sigworth 1998, doi:10.1006/jsbi.1998.4014; Scheres 2012, doi:10.1016/j
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -37,8 +37,7 @@ class References:
         self.plan, self.images = plan, np.ascontiguousarray(images, np.float32)
         transforms = ft(self.images)
         self.coarse = Coarse(plan, transforms)
-        self.band = Band(plan)
-        self.ramps = local.ramps(plan, self.band)
+        self.band, self.ramps = _fine(plan)
         self.power = ring_sum(np.abs(transforms) ** 2, plan.box)
         self.power[:, 0] = self.power[:, plan.fine_rings + 1 :] = 0
 
@@ -60,6 +59,11 @@ class References:
             return
         for first in range(0, len(self), step):
             yield first, rotated(self.images[first : first + step], self.plan, self.band)
+
+
+@lru_cache(maxsize=4)
+def _fine(plan: Plan) -> tuple[Band, np.ndarray]:
+    return (band := Band(plan)), local.ramps(plan, band)
 
 
 def align(

@@ -4,7 +4,7 @@ import numba as nb
 import numpy as np
 
 from .plan import Plan
-from .polar import Rings
+from .polar import rings_of
 
 BATCH = 16  # particles a matrix product; fixed, so that results never depend on how work is split
 REFERENCES = 8  # references a matrix product: keeps the products inside the cache
@@ -22,7 +22,7 @@ class Coarse:
     """
 
     def __init__(self, plan: Plan, transforms: np.ndarray):
-        self.plan, self.rings = plan, Rings(plan)
+        self.plan, self.rings = plan, rings_of(plan)
         h = self.rings.harmonics(*self.rings.sample(transforms), self.rings.no_ramp)[..., 0]
         order = np.concatenate(self.rings.orders)
         area = np.arange(1, self.rings.n + 1) * 2 * np.pi / plan.coarse_angles

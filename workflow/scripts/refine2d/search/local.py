@@ -42,7 +42,7 @@ def refine(plan, band, ramp, templates, first, y, penalty, peaks, out) -> None:
     start = np.rint(plan.shifts[peaks[..., 3]] * GRID).astype(np.int32)
     angle = peaks[..., 2] * FINE_PER_COARSE
     result = np.empty((*peaks.shape[:2], 4), np.float32)
-    reach = np.float32((plan.maxshift + 0.5) * GRID)
+    reach = np.float32((min(plan.maxshift, plan.reach) + 0.5) * GRID)
     _refine(
         band.gather(y),
         band.start,

@@ -28,8 +28,8 @@ class Plan:
         Whether mirrored references are tried too.
     rotate, translate : bool
         Whether angles and shifts other than 0 are tried.
-    band : float
-        Cycles per pixel that both searches stay within.
+    coarse_band, band : float
+        Cycles per pixel of the exhaustive search, and of the local one and the score.
     shift_step : float
         Working pixels between the shifts of the exhaustive search.
     angle_step : float
@@ -38,6 +38,8 @@ class Plan:
         Whether poses are refined after the exhaustive search.
     moves : int
         Most steps of the local search at its finest.
+    reach : float
+        Largest shift in working pixels that the local search moves to, if less than `maxshift`.
     """
 
     box: int
@@ -46,16 +48,18 @@ class Plan:
     mirror: bool = True
     rotate: bool = True
     translate: bool = True
+    coarse_band: float = COARSE_BAND
     band: float = FINE_BAND
     shift_step: float = COARSE_STEP
     angle_step: float = 360.0
     local: bool = True
     moves: int = MOVES
+    reach: float = np.inf
 
     @property
     def coarse_rings(self) -> int:
         """Radius of the exhaustive search's band in Fourier pixels."""
-        return max(3, round(min(COARSE_BAND, self.band) * self.box))
+        return max(3, round(min(self.coarse_band, self.band) * self.box))
 
     @property
     def fine_rings(self) -> int:

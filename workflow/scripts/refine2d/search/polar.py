@@ -6,7 +6,7 @@ of one reference cost one multiplication a harmonic: the Fourier form of the cla
 Radermacher & Frank, Ultramicroscopy 40 (1992) 33, doi:10.1016/0304-3991(92)90233-A).
 """
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numba as nb
 import numpy as np
@@ -123,6 +123,12 @@ class Rings:
         np.matmul(self._analysis[0], even.reshape(self.half, -1), out=out[:n_even])
         np.matmul(self._analysis[1], odd.reshape(self.half, -1), out=out[n_even:])
         return out.reshape(self.plan.harmonics, 2, self.n, n, shifts)
+
+
+@lru_cache(maxsize=4)
+def rings_of(plan: Plan) -> Rings:
+    """The rings of a plan, made once: their matrices take longer than a small class."""
+    return Rings(plan)
 
 
 @nb.njit(nogil=True, cache=True, fastmath=True)
