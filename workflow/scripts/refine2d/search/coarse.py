@@ -100,29 +100,37 @@ class Coarse:
 
 @nb.njit(nogil=True, cache=True, fastmath=True)
 def _best_shift(quarters, best, where, first):
+    """Best shift of each template at each angle.
+
+    The lowest bits of each score's mantissa give way to the shift's number, so that one maximum finds both. A maximum
+    below zero comes out lower than it is, which no peak is.
+    """
     _, count, templates, n, shifts = quarters.shape
     angles, half = best.shape[2], best.shape[2] // 2
+    number = np.int32(1)
+    while number < shifts:
+        number *= np.int32(2)
+    number -= np.int32(1)
     scores, top = np.empty((4, shifts), np.float32), np.empty(4, np.float32)
+    bits, top_bits = scores.view(np.int32), top.view(np.int32)
     for a in range(count):
         at = (a, -a % angles, half - a, half + a)
         for t in range(templates):
             for i in range(n):
                 even_cos, even_sin = quarters[0, a, t, i], quarters[1, a, t, i]
                 odd_cos, odd_sin = quarters[2, a, t, i], quarters[3, a, t, i]
-                t0 = t1 = t2 = t3 = np.float32(-np.inf)
                 for s in range(shifts):
                     p, q = even_cos[s] + odd_cos[s], even_sin[s] + odd_sin[s]
                     u, v = even_cos[s] - odd_cos[s], even_sin[s] - odd_sin[s]
                     scores[0, s], scores[1, s], scores[2, s], scores[3, s] = p + q, p - q, u - v, u + v
-                    t0, t1 = max(t0, scores[0, s]), max(t1, scores[1, s])
-                    t2, t3 = max(t2, scores[2, s]), max(t3, scores[3, s])
-                top[0], top[1], top[2], top[3] = t0, t1, t2, t3
                 for part in range(4):
-                    k = 0
-                    while k < shifts - 1 and scores[part, k] != top[part]:
-                        k += 1
+                    row = bits[part]
+                    most = np.int32(-(2**31))
+                    for s in range(shifts):
+                        most = max(most, (row[s] & ~number) | np.int32(s))
+                    top_bits[part] = most & ~number
                     best[i, first + t, at[part]] = top[part]
-                    where[i, first + t, at[part]] = k
+                    where[i, first + t, at[part]] = most & number
 
 
 @nb.njit(nogil=True, cache=True)
