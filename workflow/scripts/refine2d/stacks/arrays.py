@@ -2,6 +2,7 @@
 
 import json
 import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,7 +83,9 @@ def load_npy(path: str, map_it: bool = False) -> np.ndarray:
             np.load(path, "r", allow_pickle=False, max_header_size=2**16)
         return np.load(path, "r" if map_it else None, allow_pickle=False, max_header_size=2**16)
     except Exception as error:  # NumPy reads the header as Python text, which fails in many ways
-        raise UserError(f"{path} is not a whole NumPy file of plain values: {' '.join(str(error).split())}.") from error
+        raise UserError(
+            f"{path} is not a whole NumPy file of plain values: {' '.join(str(error).split())}."
+        ) from error
 
 
 def open_npy(path: str) -> NpyStack:
@@ -130,13 +133,15 @@ def write_zarr_subset(stack: ZarrStack, numbers: np.ndarray, path: str) -> None:
     array = _zarr(stack.path)
     if os.path.exists(path):
         raise UserError(f"{path} is there already: remove it, or write to another place.")
-    new = zarr.create_array(
-        path, shape=(len(numbers), *array.shape[1:]), dtype=array.dtype, chunks=array.chunks
-    )
-    new.attrs.update(dict(array.attrs))
     rows = array.chunks[0]
-    for start in range(0, len(numbers), rows):
-        new[start : start + rows] = array.oindex[np.asarray(numbers[start : start + rows])]
+    with tempfile.TemporaryDirectory(dir=Path(path).parent) as folder:
+        whole = os.path.join(folder, "array")
+        shape = (len(numbers), *array.shape[1:])
+        new = zarr.create_array(whole, shape=shape, dtype=array.dtype, chunks=array.chunks)
+        new.attrs.update(dict(array.attrs))
+        for start in range(0, len(numbers), rows):
+            new[start : start + rows] = array.oindex[np.asarray(numbers[start : start + rows])]
+        os.rename(whole, path)
 
 
 def _stack_shape(path: str, shape: tuple[int, ...], dtype: np.dtype | None) -> tuple[int, int]:
@@ -171,7 +176,9 @@ def _zarr(path: str):
     try:
         return zarr.open_array(path, mode="r")
     except Exception as error:  # zarr raises many kinds for damaged metadata
-        raise UserError(f"{path} is not a Zarr array that can be read: {' '.join(str(error).split())}.") from error
+        raise UserError(
+            f"{path} is not a Zarr array that can be read: {' '.join(str(error).split())}."
+        ) from error
 
 
 def _codecs(metadata: dict) -> list[str]:
