@@ -5,12 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from refine2d import particles
 from refine2d.errors import UserError
 from refine2d.fourier import crop
 from refine2d.stacks import open_source
 from refine2d.stacks.grid import resampling
 from refine2d.stacks.mrc import write_mrcs
-from refine2d.stacks.star import write_star
+from refine2d.stacks.star import read_star, write_star
 
 
 def blobs(box, apix, width=9.0):
@@ -96,3 +97,26 @@ def test_sizes_that_cannot_be_brought_together(tmp_path):
     path = two_groups(tmp_path, (64, 3.0), (16, 0.1))
     with pytest.raises(UserError, match="too far apart"):
         open_source(path)
+
+
+def test_particles_are_prepared_on_the_grid(tmp_path):
+    """Both groups have noise on every ring up to Nyquist: none was padded or enlarged."""
+    rng = np.random.default_rng(4)
+    path = two_groups(tmp_path, (64, 3.0), (96, 2.0))
+    for name, (box, apix) in (("a", (64, 3.0)), ("b", (96, 2.0))):
+        write_mrcs(tmp_path / f"{name}.mrcs", rng.normal(size=(40, box, box)), apix, 40, box)
+    images = [f"{n}@{name}.mrcs" for name in "ab" for n in range(1, 41)]
+    blocks = read_star(path)
+    blocks["particles"] = {"rlnImageName": images, "rlnOpticsGroup": ["1"] * 40 + ["2"] * 40}
+    write_star(path, blocks)
+    source = open_source(path)
+    number, excluded = particles.select(source.n)
+    particles.write_piece(tmp_path / "0.h5", source, number, excluded, 64, 26)
+    apix = particles.fill_apix(source, None)
+    assert apix.tolist() == [3.0, 3.0]
+    store = particles.merge([tmp_path / "0.h5"], tmp_path / "all.h5", source, number, apix, None, "none")
+    assert store.used.all() and (store.input_box, store.input_apix) == (64, 3.0)
+    # white noise stays white below the coarser Nyquist frequency
+    np.testing.assert_allclose(
+        store.noise[:, 4:30] / store.noise[:, 4:30].mean(axis=1, keepdims=True), 1, atol=0.25
+    )
