@@ -187,7 +187,7 @@ def _missing(values: dict) -> list[str]:
     return [
         f"{name} is {path}, but there is no such file."
         for name, path in named.items()
-        if not Path(path).is_file()
+        if not Path(path).exists()
     ]
 
 
