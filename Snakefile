@@ -27,6 +27,7 @@ rule all:
         at("particles.cs"),
         SETS,
         at("0_refine2d_parms.json"),
+        OPTIONS.base["resultmx"] or [],
         at(f"state_{LAST}.json"),
         expand(at("simmx_{YY}.hdf"), YY=ITERATIONS),
     message:

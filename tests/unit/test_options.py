@@ -46,7 +46,7 @@ def test_text_from_the_command_line_means_what_it_says(ncls, mirror, classkeep):
         ("maxshift", "auto", "auto"),
         ("maxshift", "3.5", 3.5),
         ("invert", "yes", True),
-        ("center", "off", False),
+        ("mirror", "off", False),
         ("ctf", "flipped", "flipped"),
     ],
 )

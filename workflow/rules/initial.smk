@@ -13,7 +13,7 @@ rule input_fp:
     resources:
         mem_mb=memory(2000),
     params:
-        options=opts("ncls", "mask_diameter"),
+        options=opts("ncls", "mask_diameter", "invariant"),
         run=facts("box", "apix", "working_box"),
         code=code("input_fp"),
     message:
@@ -111,7 +111,7 @@ if OPTIONS.base["initial"]:
         resources:
             mem_mb=memory(2000),
         params:
-            options=opts("mask_diameter", "maxshift", "mirror"),
+            options=opts("mask_diameter", "maxshift", "mirror", "simalign", "simralign"),
             run=facts("box", "apix", "working_box"),
             code=code("classes_given"),
         message:
@@ -139,7 +139,23 @@ else:
             mem_mb=memory(2000),
         params:
             options=opts(
-                "ncls", "mask_diameter", "maxshift", "mirror", "classiter", "classkeep", "classkeepsig"
+                "ncls",
+                "mask_diameter",
+                "maxshift",
+                "mirror",
+                "classiter",
+                "classkeep",
+                "classkeepsig",
+                "classalign",
+                "classaligncmp",
+                "classralign",
+                "classraligncmp",
+                "classcmp",
+                "classaverager",
+                "classnormproc",
+                "center",
+                "centeracf",
+                "automask",
             ),
             run=facts("box", "apix", "working_box"),
             share=share,

@@ -18,7 +18,16 @@ rule allrefs:
     resources:
         mem_mb=memory(2000),
     params:
-        options=opts("mask_diameter", "maxshift", "mirror", "center"),
+        options=opts(
+            "mask_diameter",
+            "maxshift",
+            "mirror",
+            "simalign",
+            "simralign",
+            "center",
+            "centeracf",
+            "automask",
+        ),
         run=facts("box", "apix", "working_box"),
         code=code("allrefs"),
     message:
@@ -93,7 +102,16 @@ rule simmx_piece:
     resources:
         mem_mb=memory(2000),
     params:
-        options=opts("mask_diameter", "maxshift", "mirror"),
+        options=opts(
+            "mask_diameter",
+            "maxshift",
+            "mirror",
+            "simalign",
+            "simaligncmp",
+            "simralign",
+            "simraligncmp",
+            "simcmp",
+        ),
         run=facts("box", "apix", "working_box"),
         rows=rows,
         code=code("simmx_piece"),
@@ -146,6 +164,7 @@ rule input_proj_piece:
     resources:
         mem_mb=memory(2000),
     params:
+        options=opts("normproj"),
         rows=rows,
         code=code("input_proj_piece"),
     message:
@@ -197,7 +216,7 @@ rule classmx:
     resources:
         mem_mb=memory(2000),
     params:
-        options=opts("ncls", "minchange"),
+        options=opts("ncls", "minchange", "normproj"),
         run=facts("box", "working_box"),
         code=code("classmx"),
     message:
@@ -226,7 +245,24 @@ rule classes_piece:
         mem_mb=memory(2000),
     params:
         options=opts(
-            "ncls", "mask_diameter", "maxshift", "mirror", "classiter", "classkeep", "classkeepsig", "center"
+            "ncls",
+            "mask_diameter",
+            "maxshift",
+            "mirror",
+            "classiter",
+            "classkeep",
+            "classkeepsig",
+            "classalign",
+            "classaligncmp",
+            "classralign",
+            "classraligncmp",
+            "classcmp",
+            "classaverager",
+            "classnormproc",
+            "classrefsf",
+            "center",
+            "centeracf",
+            "automask",
         ),
         run=facts("box", "apix", "working_box"),
         share=share,
@@ -288,3 +324,27 @@ rule state:
         "Iteration {wildcards.YY}: how many particles changed their class"
     script:
         "../scripts/state.py"
+
+
+if OPTIONS.base["resultmx"]:
+
+    rule resultmx:
+        input:
+            at(f"resultmx_{LAST}.hdf"),
+        output:
+            OPTIONS.base["resultmx"],
+        log:
+            at("logs/resultmx.log"),
+        benchmark:
+            at("benchmarks/resultmx.tsv")
+        conda:
+            "../../envs/refine2d.yaml"
+        threads: 1
+        resources:
+            mem_mb=memory(500),
+        params:
+            code=code("resultmx"),
+        message:
+            "Alignments to the averages, where resultmx asks for them"
+        script:
+            "../scripts/resultmx.py"

@@ -9,17 +9,19 @@ with job(snakemake) as task:
 
     from refine2d.averaging import bootstrap
     from refine2d.extent import plan
-    from refine2d.particles import ParticleStore
+    from refine2d.recipes import recipe
+    from refine2d.recipes import store as particles
     from refine2d.tables import class_header, members_of, read_classmx, write_classes
 
     options = task.options
-    store = ParticleStore(task.input.particles)
+    store = particles(task.input.particles, options, task.run)
     labels, _, _ = read_classmx(task.input.classmx, 1.0)
-    extent = plan(options, task.run)
+    extent, how = plan(options, task.run), recipe(options, task.run)
 
     def average(number):
         rows = np.flatnonzero(labels == number)
-        made = bootstrap(store, rows, extent, options.classiter, options.classkeep, options.classkeepsig)
+        rules = options.classiter, options.classkeep, options.classkeepsig, how
+        made = bootstrap(store, rows, extent, *rules)
         members = members_of(number, rows, made)
         header = class_header(number, members, made.frc, task.input.lst, store.apix)
         return made.image, header, members

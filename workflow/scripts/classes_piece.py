@@ -12,21 +12,26 @@ with job(snakemake) as task:
     from refine2d.averaging import FLOOR, class_average
     from refine2d.extent import plan
     from refine2d.fourier import ft, ring_mean
-    from refine2d.particles import ParticleStore
+    from refine2d.recipes import recipe
+    from refine2d.recipes import store as particles
     from refine2d.stacks.hdf import read_hdf
     from refine2d.tables import class_header, members_of, read_classmx, write_classes
     from refine2d.working import scale
 
     options = task.options
-    store = ParticleStore(task.input.particles)
+    store = particles(task.input.particles, options, task.run)
     labels, _, alignments = read_classmx(task.input.classmx, scale(task.run))
     extent = plan(options, task.run)
-    power = np.abs(ft(read_hdf(task.input.allrefs))) ** 2
+    allrefs = read_hdf(task.input.allrefs)
+    power = np.abs(ft(allrefs)) ** 2
     floor = FLOOR * ring_mean(power, store.box).mean(0)
 
     def average(number):
         rows = np.flatnonzero(labels == number)
-        rules = options.classiter, options.classkeep, options.classkeepsig, floor, options.center
+        how = recipe(options, task.run, allrefs[number] if options.classrefsf else None)
+        if options.classnormproc == "normalize.toimage":
+            store.fit(rows, alignments[rows], allrefs[number])
+        rules = options.classiter, options.classkeep, options.classkeepsig, floor, how
         made = class_average(store, rows, alignments[rows], extent, *rules)
         members = members_of(number, rows, made)
         header = class_header(number, members, made.frc, task.input.lst, store.apix)

@@ -10,7 +10,7 @@ with job(snakemake) as task:
     from refine2d.basisfile import read_basis
     from refine2d.clustering import SMALLEST, kmeans
     from refine2d.errors import UserError
-    from refine2d.msa import Projector, coordinates
+    from refine2d.msa import Projector, coordinates, unit
     from refine2d.particles import ParticleStore
     from refine2d.stacks.hdf import read_hdf, read_headers
     from refine2d.tables import read_projection, write_classmx
@@ -26,6 +26,8 @@ with job(snakemake) as task:
     weight = read_headers(task.input.projections)[0]["ctf_weight"] / used.sum()
     averages = coordinates(read_hdf(task.input.allrefs), space)
     centres = Projector(space).shrunken(averages, weight)
+    if options.normproj:
+        centres = unit(centres)
     labels = np.full(len(used), -1, np.int32)
     least = max(2, int(SMALLEST * used.sum() / options.ncls))
     labels[used], _ = kmeans(vectors[used], centres, minchange=options.minchange, smallest=least)

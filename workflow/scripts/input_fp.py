@@ -14,5 +14,5 @@ with job(snakemake) as task:
     used = np.flatnonzero(store.used)
     count = min(len(used), max(2000, 10 * task.options.ncls))
     rows = used[np.arange(count) * len(used) // count]
-    vectors = footprints(store.corrected(rows), mask_radius(task.options, task.run))
+    vectors = footprints(store.corrected(rows), mask_radius(task.options, task.run), task.options.invariant)
     write_projection(task.output[0], vectors, header={"class_ptcl_idxs": rows})

@@ -13,7 +13,7 @@ with job(snakemake) as task:
 
     from refine2d.basisfile import read_basis
     from refine2d.fourier import ift
-    from refine2d.msa import Projector
+    from refine2d.msa import Projector, unit
     from refine2d.particles import ParticleStore
     from refine2d.tables import read_arrays, write_arrays
     from refine2d.transforms import undo
@@ -30,4 +30,7 @@ with job(snakemake) as task:
 
     with ThreadPoolExecutor(task.threads) as pool:
         vectors, weights = zip(*pool.map(project, range(0, len(rows), BLOCK)), strict=True)
-    write_arrays(task.output[0], vectors=np.concatenate(vectors), best=best, weights=np.stack(weights))
+    vectors = np.concatenate(vectors)
+    if task.options.normproj:
+        vectors = unit(vectors)
+    write_arrays(task.output[0], vectors=vectors, best=best, weights=np.stack(weights))

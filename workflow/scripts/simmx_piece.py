@@ -10,20 +10,20 @@ with job(snakemake) as task:
 
     import numpy as np
 
-    from refine2d.extent import plan
+    from refine2d.extent import matching
+    from refine2d.matching import Matcher
     from refine2d.particles import ParticleStore
-    from refine2d.search import References, align
     from refine2d.stacks.hdf import read_hdf
     from refine2d.tables import write_arrays
 
     store = ParticleStore(task.input.particles)
-    references = References(plan(task.options, task.run), read_hdf(task.input.aliref))
+    matcher = Matcher(matching(task.options, task.run, "sim"), read_hdf(task.input.aliref))
     rows = np.arange(task.rows.start, task.rows.stop)
     best = []
     for first in range(0, len(rows), STEP):
         task.progress(first, len(rows), "particles of this piece are aligned")
         block = rows[first : first + STEP]
-        found = align(references, *store.matched(block), BEST, task.threads)
+        found = matcher.align(store, block, BEST, task.threads)
         found[~store.used[block]] = (-1, -np.inf, 0, False, 0, 0)
         best.append(found)
     write_arrays(task.output[0], best=np.concatenate(best))

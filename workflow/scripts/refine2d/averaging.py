@@ -1,20 +1,61 @@
-"""Class averages: Wiener sums of matched-filtered particles, refined against the class's own average."""
+"""Class averages: sums of particles (Wiener's, unless another averager is named), refined against the class's own."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from .centering import centre, shifted
-from .fourier import ft, ift, nrings, radius, ring_mean, soft_mask, spread_rings
+from . import averagers
+from .averagers import FLOOR, Averager
+from .centering import DEFAULT, offset, shifted
+from .fourier import ft, ift, nrings, radius, ring_index, ring_sum, soft_mask, spread_rings
 from .frc import frc
+from .matching import Matcher, Matching
+from .names import Named
 from .particles import ParticleStore
 from .search import Plan, References, align
 from .transforms import ALIGNMENT, undo
 
 BLOCK = 256  # particles read at a time
 HELD = 1024  # members of a class that is kept in memory from round to round
-FLOOR = 1e-3  # least signal power of a ring, as a share of the pooled one
+WIENER = Averager()
+MATCHED = ("wiener", "ctf.auto", "ctfw.auto", "iterative")  # averagers of C X / s2
+
+__all__ = ["FLOOR", "ClassAverage", "Recipe", "bootstrap", "class_average", "masked", "wiener"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What else than the plan makes an average.
+
+    Attributes
+    ----------
+    averager : Averager
+    matching : Matching or None
+        How members are aligned to the average and ranked; None means by likelihood.
+    center : Named
+        One of `names.CENTRINGS`: how the average is centred before each round.
+    automask : bool
+        Centre by the largest bright region alone.
+    reference : ndarray or None
+        (L, L) float32 whose power on each ring the average is brought to in the end.
+    """
+
+    averager: Averager = WIENER
+    matching: Matching | None = None
+    center: Named = DEFAULT
+    automask: bool = False
+    reference: np.ndarray | None = None
+
+    def centred(self, image: np.ndarray, mask_radius: float) -> np.ndarray:
+        """The average, masked, with its particle at the centre."""
+        if self.center.name == "nocenter":
+            return image
+        return masked(shifted(image, offset(image, mask_radius, self.center, self.automask)), mask_radius)
+
+
+STANDARD = Recipe()
 
 
 @dataclass
@@ -52,7 +93,7 @@ def class_average(
     keep: float,
     keepsig: bool,
     floor: np.ndarray | float,
-    centred: bool = True,
+    recipe: Recipe = STANDARD,
 ) -> ClassAverage:
     """Average a class, aligning its members to the running average.
 
@@ -73,30 +114,34 @@ def class_average(
         Meaning of `keep`.
     floor : ndarray or float
         Least signal power of a ring, (rings,) float64.
-    centred : bool
-        Whether the average is centred before each round.
+    recipe : Recipe
 
     Returns
     -------
     ClassAverage
     """
-    members, alignments = Members(store, rows), alignments.copy()
+    members, alignments = Members(store, rows, recipe), alignments.copy()
     kept = np.ones(len(rows), bool)
     quality = np.zeros(len(rows), np.float32)
-    halves = accumulate(members, alignments, kept)
-    image = wiener(*halves, plan.mask_radius, floor)
+    image, halves = members.average(alignments, kept, plan.mask_radius, floor)
     for _ in range(rounds):
-        if centred:
-            image = masked(shifted(image, centre(image, plan.mask_radius)), plan.mask_radius)
+        image = recipe.centred(image, plan.mask_radius)
         alignments, quality = align_members(members, image, plan)
         kept = choose(quality, keep, keepsig)
-        halves = accumulate(members, alignments, kept)
-        image = wiener(*halves, plan.mask_radius, floor)
+        image, halves = members.average(alignments, kept, plan.mask_radius, floor)
+    if recipe.reference is not None:
+        image = with_power_of(image, recipe.reference)
     return ClassAverage(image, alignments, quality, kept, half_frc(*halves, plan.mask_radius))
 
 
 def bootstrap(
-    store: ParticleStore, rows: np.ndarray, plan: Plan, rounds: int, keep: float, keepsig: bool
+    store: ParticleStore,
+    rows: np.ndarray,
+    plan: Plan,
+    rounds: int,
+    keep: float,
+    keepsig: bool,
+    recipe: Recipe = STANDARD,
 ) -> ClassAverage:
     """Average a class of which no alignment is known.
 
@@ -105,7 +150,7 @@ def bootstrap(
 
     Parameters
     ----------
-    store, rows, plan, rounds, keep, keepsig
+    store, rows, plan, rounds, keep, keepsig, recipe
         As for `class_average`.
 
     Returns
@@ -115,22 +160,22 @@ def bootstrap(
     alignments = np.zeros(len(rows), ALIGNMENT)
     done = 1
     while done < len(rows):
-        sums = accumulate(Members(store, rows[:done]), alignments[:done], np.ones(done, bool))
-        image = wiener(*sums, plan.mask_radius, 0)
+        members = Members(store, rows[:done], recipe)
+        image, _ = members.average(alignments[:done], np.ones(done, bool), plan.mask_radius, 0)
         until = min(2 * done, len(rows))
-        alignments[done:until] = align_members(Members(store, rows[done:until]), image, plan)[0]
+        alignments[done:until] = align_members(Members(store, rows[done:until], recipe), image, plan)[0]
         done = until
-    return class_average(store, rows, alignments, plan, rounds, keep, keepsig, 0)
+    return class_average(store, rows, alignments, plan, rounds, keep, keepsig, 0, recipe)
 
 
-class Members:
-    """The particles of a class, matched-filtered block by block; a class of moderate size is kept in memory.
+class Blocks:
+    """Particles read block by block; a class of moderate size is kept in memory.
 
-    Iterating gives ``(block, y, c2)`` with the slice of `rows` and what `ParticleStore.matched` says of it.
+    Iterating gives ``(block, y, c2)`` with the slice of `rows` and what `read` says of it.
     """
 
-    def __init__(self, store: ParticleStore, rows: np.ndarray):
-        self._store, self.rows, self.box = store, rows, store.box
+    def __init__(self, read: Callable, rows: np.ndarray, box: int):
+        self._source, self.rows, self.box = read, rows, box
         self._held = list(self._read()) if len(rows) <= HELD else None
 
     def __len__(self) -> int:
@@ -142,30 +187,95 @@ class Members:
     def _read(self):
         for first in range(0, len(self.rows), BLOCK):
             block = slice(first, min(first + BLOCK, len(self.rows)))
-            yield block, *self._store.matched(self.rows[block])
+            yield block, *self._source(self.rows[block])
+
+
+class Members:
+    """The particles of a class.
+
+    Attributes
+    ----------
+    store : ParticleStore
+    rows : ndarray
+        (n,) int.
+    recipe : Recipe
+    matched : Blocks
+        Matched-filtered.
+    summed : Blocks
+        As the averager sums them.
+    """
+
+    def __init__(self, store: ParticleStore, rows: np.ndarray, recipe: Recipe = STANDARD):
+        self.store, self.rows, self.recipe, self.box = store, rows, recipe, store.box
+        self.matched = self.summed = Blocks(store.matched, rows, store.box)
+        averager = recipe.averager
+        if averager.is_sum and averager.name not in MATCHED:
+            self.summed = Blocks(partial(weighted, store, averager), rows, store.box)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+        return iter(self.matched)
+
+    def average(
+        self, alignments: np.ndarray, kept: np.ndarray, mask_radius: float, floor: np.ndarray | float
+    ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
+        """The kept members' average in given alignments, masked, and the sums of their halves."""
+        averager, halves = self.recipe.averager, accumulate(self.summed, alignments, kept)
+        if averager.is_sum:
+            return masked(averager.finish(*halves, floor), mask_radius), halves
+        aligned = undo(self.store.corrected(self.rows[kept]), alignments[kept])
+        return masked(averager.of_images(aligned), mask_radius), halves
+
+
+def weighted(store: ParticleStore, averager: Averager, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Transforms of particles (n, L, L // 2 + 1) times what the averager weights them by, and its rings' weights."""
+    factor, weight = averager.weighting(store.transfer(rows), store.premultiplied(rows))
+    band = np.ones(nrings(store.box), np.float32)
+    band[0] = band[store.box // 2] = 0
+    per_ring = band / store.noise[store.group[rows]] if averager.whitens else band[None]
+    factor = factor * spread_rings(per_ring.astype(np.float32), store.box)
+    return ft(store.images(rows)) * factor, (weight * per_ring).astype(np.float32)
 
 
 def align_members(members: Members, image: np.ndarray, plan: Plan) -> tuple[np.ndarray, np.ndarray]:
     """Align particles to one average: (n,) ALIGNMENT and (n,) float32 quality.
 
-    The quality ``Re<T, Y> / sqrt(sum C^2 |T|^2 / s2)`` does not favour strong defocus, as the likelihood does.
+    By likelihood, the quality is ``Re<T, Y> / sqrt(sum C^2 |T|^2 / s2)``, which does not favour strong defocus as the
+    likelihood itself does; by another comparator, its value.
     """
-    reference = References(plan, image[None])
     alignments = np.empty(len(members), ALIGNMENT)
     quality = np.empty(len(members), np.float32)
-    for block, y, c2 in members:
-        alignments[block] = align(reference, y, c2, nbest=2)[:, 0]
-        penalty = reference.penalty(c2)[:, 0]
-        quality[block] = (alignments["score"][block] + penalty) / np.sqrt(2 * np.maximum(penalty, 1e-12))
+    matching = members.recipe.matching
+    if matching is None or matching.is_likelihood:
+        reference = References(plan, image[None])
+        for block, y, c2 in members:
+            alignments[block] = align(reference, y, c2, nbest=2)[:, 0]
+            quality[block] = normalised(alignments["score"][block], reference.penalty(c2)[:, 0])
+        return alignments, quality
+    matcher = Matcher(matching, image[None])
+    for block, _, c2 in members:
+        alignments[block] = matcher.align(members.store, members.rows[block], nbest=2)[:, 0]
+        quality[block] = alignments["score"][block]
+        if matching.decide.name == "ml":
+            quality[block] = normalised(quality[block], matcher.plain.penalty(c2)[:, 0])
     return alignments, quality
 
 
-def accumulate(members: Members, alignments: np.ndarray, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sums of a Wiener average, of every other member each.
+def normalised(score: np.ndarray, penalty: np.ndarray) -> np.ndarray:
+    """Log-likelihood gains as correlations with what the particle would show of the reference."""
+    return (score + penalty) / np.sqrt(2 * np.maximum(penalty, 1e-12))
+
+
+def accumulate(
+    members: Blocks | Members, alignments: np.ndarray, kept: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sums of an average, of every other member each.
 
     Parameters
     ----------
-    members : Members
+    members : Blocks or Members
     alignments : ndarray
         (n,) ALIGNMENT.
     kept : ndarray
@@ -174,9 +284,9 @@ def accumulate(members: Members, alignments: np.ndarray, kept: np.ndarray) -> tu
     Returns
     -------
     total : ndarray
-        (2, L, L) float64 aligned matched-filtered images.
+        (2, L, L) float64 aligned images, for the Wiener average matched-filtered.
     weight : ndarray
-        (2, rings) float64 C^2 / s2.
+        (2, rings) float64, for the Wiener average C^2 / s2.
     """
     box = members.box
     total, weight = np.zeros((2, box, box)), np.zeros((2, nrings(box)))
@@ -224,14 +334,15 @@ def wiener(
     ndarray
         (L, L) float32, masked, background level 0.
     """
-    total, weight = total.sum(0), weight.sum(0)
-    box = len(total)
-    coefficients = ft(total)
-    safe = np.maximum(weight, 1e-12)
-    signal = np.where(weight > 0, (ring_mean(np.abs(coefficients) ** 2, box) - safe) / safe**2, 0)
-    signal = np.maximum(signal, np.maximum(floor, FLOOR * FLOOR * signal.max()))
-    gain = np.where(weight > 0, 1 / (safe + 1 / np.maximum(signal, 1e-12)), 0)
-    return masked(ift(coefficients * spread_rings(gain, box), box), mask_radius)
+    return masked(averagers.wiener(total, weight, floor), mask_radius)
+
+
+def with_power_of(image: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """The image with the reference's power on each ring: (L, L) float32."""
+    box, transform = len(image), ft(image)
+    own, wanted = (ring_sum(np.abs(f) ** 2, box) for f in (transform, ft(reference)))
+    gain = np.sqrt(np.where(own > 1e-12, wanted / np.maximum(own, 1e-12), 0)).astype(np.float32)
+    return ift(transform * np.where(ring_index(box) <= box // 2, spread_rings(gain, box), 1), box)
 
 
 def masked(image: np.ndarray, mask_radius: float) -> np.ndarray:

@@ -68,6 +68,12 @@ def coordinates(points: np.ndarray, space: Basis) -> np.ndarray:
     return flat @ space.vectors.reshape(len(space.vectors), -1).T
 
 
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Vectors (n, d) at unit length, float32; zero stays zero."""
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return (vectors / np.where(length > 0, length, 1)).astype(np.float32)
+
+
 class Projector:
     """Posterior means of particles in a subspace of images.
 

@@ -1,4 +1,4 @@
-"""Names with parameters, ``name:param=value:param=value``, as e2refine2d takes them: aligners, comparators, averagers ...
+"""Names with parameters as e2refine2d takes them, ``name:param=value:param=value``.
 
 The tables are the single source of what is known: each parameter's type, `IDLE` for one that chooses between ways of
 EMAN2's own that lead to the same thing here, and is taken without effect.

@@ -8,6 +8,7 @@ from pathlib import Path
 import yaml
 from jsonschema import Draft202012Validator
 
+from refine2d import names
 from refine2d.errors import UserError
 
 MASK = 0.9  # diameter of the automatic mask, of the box
@@ -171,7 +172,7 @@ def _later(path: Path, changing: dict, known: dict, mistakes: list[str]) -> list
 
 
 def _conflicts(values: dict) -> list[str]:
-    found = []
+    found = names.mistakes(values)
     if values["classkeep"] > 1 and not values["classkeepsig"]:
         found.append(
             f"classkeep is {values['classkeep']:g}, but a fraction is at most 1: "

@@ -2,14 +2,15 @@
 
 import numpy as np
 
-from .averaging import masked
-from .centering import centre, shifted
+from .averaging import STANDARD, Recipe, masked
 from .fourier import ft, nrings
 from .search import Plan, References, align
 from .transforms import undo
 
 
-def chain(images: np.ndarray, plan: Plan, threads: int = 1) -> tuple[np.ndarray, np.ndarray]:
+def chain(
+    images: np.ndarray, plan: Plan, threads: int = 1, recipe: Recipe = STANDARD
+) -> tuple[np.ndarray, np.ndarray]:
     """Sort averages by similarity and align each to its most similar predecessor.
 
     The first average is the strongest. Then, again and again, the average with the best correlation to any one of the
@@ -23,6 +24,8 @@ def chain(images: np.ndarray, plan: Plan, threads: int = 1) -> tuple[np.ndarray,
         Extent of the search.
     threads : int
         Threads to use; the result does not depend on them.
+    recipe : Recipe
+        How averages are centred.
 
     Returns
     -------
@@ -31,7 +34,7 @@ def chain(images: np.ndarray, plan: Plan, threads: int = 1) -> tuple[np.ndarray,
     aligned : ndarray
         (K, L, L) float32, sorted, centred and aligned, each interpolated once.
     """
-    images = np.stack([masked(shifted(i, centre(i, plan.mask_radius)), plan.mask_radius) for i in images])
+    images = np.stack([recipe.centred(image, plan.mask_radius) for image in images])
     norm = np.linalg.norm(images.reshape(len(images), -1), axis=1)
     unit = images / np.maximum(norm, 1e-12)[:, None, None]
     y, c2 = ft(unit), np.zeros((len(unit), nrings(plan.box)), np.float32)
