@@ -35,6 +35,7 @@ rule all:
 
 
 onstart:
+    lock_run()
     keep_run()
 
 

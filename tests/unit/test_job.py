@@ -1,5 +1,10 @@
 """What happens around a script's work."""
 
+import errno
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,7 +21,7 @@ class Named(list):
     """Snakemake's lists of files: by number and by name."""
 
     def __init__(self, *values, **named):
-        super().__init__([*values, *named.values()])
+        super().__init__([*values, *(value for value in named.values() if value)])
         self.__dict__.update(named)
 
     def get(self, name, default=None):
@@ -105,3 +110,89 @@ def test_the_first_iteration_has_no_state_before(snakemake):
         task.forward_if_converged()
         (worked,) = [True]
     assert worked
+
+
+def test_a_damaged_input_is_set_aside(snakemake, tmp_path, capfd):
+    path = tmp_path / "state_01.json"
+    write_json(path, {"converged": False}, seal=True)
+    path.write_text(path.read_text().replace("false", "true"))
+    snakemake.input = Named(state=str(path))
+    with pytest.raises(SystemExit), job(snakemake):
+        pytest.fail("the body ran")
+    assert not path.exists() and (tmp_path / "state_01.json.damaged").exists()
+    assert capfd.readouterr().err == (
+        f"{path} is damaged: it is not what was written. It was set aside as {path}.damaged; "
+        "the same command makes it again.\n"
+    )
+
+
+def test_an_input_that_is_not_the_runs_own_is_left_alone(snakemake, tmp_path):
+    path = tmp_path.parent / "particles.hdf"
+    path.write_bytes(b"anything")
+    snakemake.input = Named(str(path))
+    with job(snakemake):
+        pass
+    assert path.exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "The disk is full: make room"),
+        (OSError("file write failed: errno = 28, error message = 'No space'"), "The disk is full: make room"),
+        (FileNotFoundError(errno.ENOENT, "No such file", "a.mrcs"), "a.mrcs is not there any more"),
+    ],
+)
+def test_what_is_no_fault_of_the_program_is_a_sentence(snakemake, capfd, error, said):
+    with pytest.raises(SystemExit), job(snakemake):
+        raise error
+    printed = capfd.readouterr().err
+    assert printed.startswith(said) and len(printed.splitlines()) == 1
+
+
+STEP = """
+import sys, time
+from pathlib import Path
+from types import SimpleNamespace
+sys.path.insert(0, {tests!r})
+from test_job import Named
+from refine2d import job as module
+from refine2d.files import atomic
+module.GRACE = 2.0
+rules = SimpleNamespace(input=[], output=[], params={{}}, wildcards={{}}, threads=1, log=[{log!r}])
+with module.job(rules) as task:
+    started = time.monotonic()
+    with atomic({output!r}) as temporary:
+        temporary.write_text("half")
+        print(flush=True)
+        while time.monotonic() < started + {lasts}:
+            task.progress({done}, 1000, "things done")
+            time.sleep(0.05)
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "done", "lasts", "finishes"),
+    [
+        (signal.SIGTERM, 1, 60, False),
+        (signal.SIGTERM, 999, 1, True),
+        (signal.SIGTERM, 999, 60, False),
+        (signal.SIGINT, 999, 60, False),
+    ],
+)
+def test_a_job_told_to_end_finishes_what_is_near_and_leaves_nothing_half(
+    tmp_path, how, done, lasts, finishes
+):
+    output = tmp_path / "piece.h5"
+    names = {"log": str(tmp_path / "logs/a.log"), "output": str(output), "tests": str(Path(__file__).parent)}
+    program = STEP.format(**names, done=done, lasts=lasts)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    step = subprocess.Popen([sys.executable, "-c", program], env=environment, **pipes)
+    step.stdout.readline()
+    step.send_signal(how)
+    _, printed = step.communicate()
+    assert (step.returncode == 0) == finishes == output.exists()
+    assert "Traceback" not in printed
+    assert [file.name for file in tmp_path.iterdir() if file.is_file()] == ["piece.h5"] * finishes
+    assert ("Stopped; the same command goes on from here." in printed) != finishes

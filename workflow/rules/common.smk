@@ -5,6 +5,7 @@ import yaml
 
 sys.path.append(os.path.join(workflow.basedir, "workflow/scripts"))
 
+from refine2d import lock
 from refine2d import options as option
 from refine2d import run as runs
 from refine2d.code import digest
@@ -35,6 +36,14 @@ try:
     RUN = runs.open_run(PATH, OPTIONS.base, check=workflow.is_main_process)
 except UserError as mistakes:
     sys.exit(f"\n{mistakes}\n")
+
+
+def lock_run():
+    """Called when a real run starts: no other one works in the folder from now on."""
+    try:
+        lock.take(PATH)
+    except UserError as mistake:
+        sys.exit(f"\n{mistake}\n")
 
 
 def keep_run():

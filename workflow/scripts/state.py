@@ -32,7 +32,7 @@ with job(snakemake) as task:
         "largest": int(sizes.max()),
         "sizes": sizes.tolist(),
     }
-    write_json(task.output[0], state)
+    write_json(task.output[0], state, seal=True)
     task.say(
         f"Iteration {task.iteration}: {used.sum()} particles in {state['classes']} classes, "
         f"{changed / used.sum():.1%} changed their class, the largest has {sizes.max() / used.sum():.1%}"

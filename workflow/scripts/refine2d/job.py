@@ -1,8 +1,12 @@
 """What every script of the workflow has around its work: a log, one BLAS thread, errors as sentences, an early stop."""
 
+import errno
 import json
 import logging
+import os
+import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +15,12 @@ from types import SimpleNamespace
 
 from threadpoolctl import threadpool_limits
 
-from refine2d.errors import UserError
-from refine2d.files import copy
+from refine2d.errors import Damaged, UserError
+from refine2d.files import SEALED, check, copy, remove_unfinished, set_aside
 
 PATIENCE = 10.0  # seconds between two lines of progress
+GRACE = 20.0  # seconds that a job has to end after SIGTERM; Slurm waits 30 by default before it kills
+FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 class _Forwarded(Exception):
@@ -33,6 +39,8 @@ class Job:
     threads : int
     iteration : int
         0 outside the iterations.
+    left : float
+        Seconds that it still needs, as far as it has said.
     """
 
     def __init__(self, snakemake, log: logging.Logger):
@@ -40,7 +48,9 @@ class Job:
         for name in ("options", "run", "rows", "share"):
             setattr(self, name, SimpleNamespace(**snakemake.params.get(name, {})))
         self.iteration = int(snakemake.wildcards.get("YY", 0))
-        self._log, self._last = log, time.monotonic()
+        self._log = log
+        self._start = self._last = time.monotonic()
+        self.left = 0.0
 
     def say(self, sentence: str) -> None:
         """A line for the console and the log."""
@@ -49,6 +59,7 @@ class Job:
     def progress(self, done: int, total: int, what: str) -> None:
         """Say how far a long step is, now and then."""
         now = time.monotonic()
+        self.left = (total - done) * (now - self._start) / done if done else float("inf")
         if now - self._last > PATIENCE and done < total:
             self._last = now
             self.say(f"{done} of {total} {what}")
@@ -74,7 +85,8 @@ def job(snakemake) -> Iterator[Job]:
     """Run the body of a script.
 
     Warnings and what `Job.say` says go to the console and to the rule's log, everything else to the log alone. A
-    `UserError` ends the script with its sentence and exit code 1, without a traceback.
+    `UserError` ends the script with its sentence and exit code 1, without a traceback. Files of the run are compared
+    with their checksums before they are read; damaged ones are set aside, so that the next workflow makes them again.
 
     Parameters
     ----------
@@ -84,17 +96,75 @@ def job(snakemake) -> Iterator[Job]:
     log = _logger(str(snakemake.log[0]))
     try:
         with threadpool_limits(1, "blas"):
-            yield Job(snakemake, log)
+            task = Job(snakemake, log)
+            with _ends_in_time(task, log):
+                _check_inputs(snakemake)
+                yield task
     except _Forwarded:
         pass
+    except Damaged as error:
+        for path in error.paths:
+            set_aside(path)
+        log.error(f"{error}. It was set aside as {error.paths[0]}.damaged; the same command makes it again.")
+        sys.exit(1)
     except UserError as error:
         log.error(str(error))
         sys.exit(1)
-    except Exception:
-        log.exception("This should not have happened; please report it with this log.")
-        raise
+    except Exception as error:
+        if not (sentence := _outside_cause(error)):
+            log.exception("This should not have happened; please report it with this log.")
+            raise
+        log.info("", exc_info=True)
+        log.error(sentence)
+        sys.exit(1)
     finally:
         logging.shutdown()
+
+
+def _check_inputs(snakemake) -> None:
+    """Compare the run's own files among the inputs with their checksums."""
+    run = Path(snakemake.log[0]).parents[1]
+    for path in map(Path, snakemake.input):
+        if path.suffix in (*SEALED, ".json") and run in path.parents:
+            check(path)
+
+
+def _outside_cause(error: Exception) -> str:
+    """A sentence for what is no fault of the program."""
+    code = getattr(error, "errno", None)
+    if code in FULL or any(f"errno = {full}," in str(error) for full in FULL):
+        return "The disk is full: make room, and the same command goes on from here."
+    if isinstance(error, FileNotFoundError):
+        return (
+            f"{error.filename or error} is not there any more: bring it back, or say the same command again."
+        )
+    return ""
+
+
+@contextmanager
+def _ends_in_time(task: Job, log: logging.Logger) -> Iterator[None]:
+    """After SIGTERM, end the job within GRACE: by finishing if that is near. SIGINT ends it at once."""
+
+    def stop(*_):
+        log.error("Stopped; the same command goes on from here.")
+        remove_unfinished()
+        os._exit(1)
+
+    def hurry(*_):
+        if task.left > GRACE:
+            stop()
+        timer = threading.Timer(GRACE, stop)
+        timer.daemon = True
+        timer.start()
+
+    before = {
+        number: signal.signal(number, act) for number, act in ((signal.SIGTERM, hurry), (signal.SIGINT, stop))
+    }
+    try:
+        yield
+    finally:
+        for number, act in before.items():
+            signal.signal(number, act)
 
 
 def _logger(path: str) -> logging.Logger:
@@ -106,4 +176,5 @@ def _logger(path: str) -> logging.Logger:
     log = logging.getLogger("refine2d")
     log.setLevel(logging.INFO)
     log.handlers = [console, file]
+    logging.raiseExceptions = False  # a full disk
     return log

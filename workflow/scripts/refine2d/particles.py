@@ -6,6 +6,7 @@ count its rows; row r is input image ``number[r]``.
 
 import logging
 import os
+import zlib
 from collections import Counter
 from dataclasses import fields
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 
 from refine2d import fourier, noise, normalize
 from refine2d.ctf import CtfTable, ctf, ring_power
-from refine2d.errors import UserError
+from refine2d.errors import Damaged, UserError
 from refine2d.files import atomic
 
 log = logging.getLogger(__name__)
@@ -246,6 +247,7 @@ def write_piece(
     mask = fourier.soft_mask(box, min(mask_radius, box // 2 - 1))
     bad = np.full(len(number), normalize.EXCLUDED, np.uint8)
     contrast = np.zeros(len(number))
+    crc = np.zeros(len(number), np.uint32)
     power = np.zeros((len(source.optics), fourier.nrings(box)), np.int64)
     count = np.zeros(len(source.optics), np.int64)
     with atomic(path) as temporary, h5py.File(temporary, "w") as out:
@@ -260,7 +262,9 @@ def write_piece(
                 np.add.at(power, source.group[number[good]], noise.noise_power(block[good - start], mask))
                 np.add.at(count, source.group[number[good]], 1)
             images[start : start + BLOCK] = block
-        for name, column in (("bad", bad), ("contrast", contrast), ("power", power), ("count", count)):
+            crc[start : start + BLOCK] = _checksums(block)
+        columns = {"bad": bad, "contrast": contrast, "crc": crc, "power": power, "count": count}
+        for name, column in columns.items():
             out[name] = column
         out.attrs["box"], out.attrs["input_box"] = box, source.box
 
@@ -292,7 +296,7 @@ def merge(
     UserError
         When no image can be used.
     """
-    columns = {"bad": [], "contrast": []}
+    columns = {"bad": [], "contrast": [], "crc": []}
     power, count, shapes = 0, 0, []
     for piece in pieces:
         with h5py.File(piece) as file:
@@ -300,7 +304,7 @@ def merge(
                 columns[name].append(file[name][:])
             power, count = power + file["power"][:], count + file["count"][:]
             shapes.append(file["images"].shape)
-    bad, contrast = (np.concatenate(columns[name]) for name in columns)
+    bad, contrast, crc = (np.concatenate(columns[name]) for name in columns)
     used = bad == normalize.OK
     if len(bad) != len(number):
         raise ValueError(f"the pieces hold {len(bad)} rows, not {len(number)}")
@@ -318,6 +322,7 @@ def merge(
             ("used", used),
             ("bad", bad),
             ("contrast", contrast.astype(np.float32)),
+            ("crc", crc),
             ("group", group),
             ("noise", spectra),
             ("group_apix", working_apix),
@@ -359,8 +364,9 @@ class ParticleStore:
     """
 
     def __init__(self, path):
-        self._folder = Path(path).parent
+        self._path, self._folder = path, Path(path).parent
         with h5py.File(path) as file:
+            self._crc = file["crc"][:]
             for name in ("number", "used", "bad", "contrast", "group", "noise"):
                 setattr(self, name, file[name][:])
             self._group_apix, self._premultiplied = file["group_apix"][:], file["premultiplied"][:]
@@ -379,13 +385,21 @@ class ParticleStore:
         self._maps = [None] * len(sources)
 
     def images(self, rows) -> np.ndarray:
-        """Prepared images, float32 (m, box, box), in the order of `rows`."""
+        """Prepared images, float32 (m, box, box), in the order of `rows`.
+
+        Raises
+        ------
+        Damaged
+            Where an image differs from its checksum.
+        """
         rows = np.atleast_1d(rows)
         piece = np.searchsorted(self._starts, rows, side="right") - 1
         out = np.empty((len(rows), self.box, self.box), np.float32)
         for p in np.unique(piece):
             mine = np.flatnonzero(piece == p)
-            out[mine] = self._map(p)[rows[mine] - self._starts[p]]
+            out[mine] = block = self._map(p)[rows[mine] - self._starts[p]]
+            if (_checksums(block) != self._crc[rows[mine]]).any():
+                raise self._damaged(p)
         return out
 
     def transfer(self, rows, box: int | None = None) -> np.ndarray:
@@ -443,11 +457,18 @@ class ParticleStore:
 
     def _map(self, p: int) -> np.ndarray:
         if self._maps[p] is None:
-            with h5py.File(self._files[p]) as file:
-                images = file["images"]
-                offset, shape = images.id.get_offset(), images.shape
-            self._maps[p] = np.memmap(self._files[p], np.float32, "r", offset, shape)
+            try:
+                with h5py.File(self._files[p]) as file:
+                    images = file["images"]
+                    offset, shape = images.id.get_offset(), images.shape
+                self._maps[p] = np.memmap(self._files[p], np.float32, "r", offset, shape)
+            except (OSError, KeyError, ValueError):
+                raise self._damaged(p) from None
         return self._maps[p]
+
+    def _damaged(self, p: int) -> Damaged:
+        """Both have to be made again: the workflow would not miss the piece alone."""
+        return Damaged(f"{self._files[p]} is damaged: it is not what was written", self._files[p], self._path)
 
 
 def report(number: np.ndarray, bad: np.ndarray, most: int = 10) -> list[str]:
@@ -463,6 +484,11 @@ def contrast_score(contrast: np.ndarray, used: np.ndarray) -> float:
     """Mean contrast of the used particles in standard errors: far below 0 where the protein is dark."""
     values = contrast[used].astype(np.float64)
     return float(values.mean() / max(values.std() / np.sqrt(len(values)), 1e-12))
+
+
+def _checksums(images: np.ndarray) -> np.ndarray:
+    """CRC-32 of each image: uint32 (n,)."""
+    return np.array([zlib.crc32(image) for image in images], np.uint32)
 
 
 def _link_images(file: h5py.File, pieces: list[str], shapes: list[tuple]) -> None:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from refine2d import code, files, options
-from refine2d.errors import UserError
+from refine2d.errors import Damaged, UserError
 
 DEMO = "demo"  # the option `input` that stands for simulated particles
 DEMO_STAR = "demo/particles.star"
@@ -112,12 +112,15 @@ def _checked(folder: str, recorded: Run, values: dict) -> Run:
 def load(folder: str) -> Run | None:
     """The run that a folder records, or None."""
     try:
+        files.check(Path(folder, "run.json"))
         recorded = json.loads(Path(folder, "run.json").read_text())
+        recorded.pop("crc32", None)
+        return Run(**recorded | {"files": tuple(recorded["files"])})
     except FileNotFoundError:
         return None
-    try:
-        return Run(**recorded | {"files": tuple(recorded["files"])})
-    except (KeyError, TypeError):
+    except Damaged as error:
+        raise UserError(f"{error}: remove that one file, and the same command makes it again.") from None
+    except (KeyError, TypeError, AttributeError):
         raise UserError(
             f"{folder}/run.json is not one that this version wrote: give another path, or remove that folder."
         ) from None
@@ -126,7 +129,7 @@ def load(folder: str) -> Run | None:
 def write(folder: str, run: Run) -> None:
     """Record the run in its folder, unless it already is."""
     if load(folder) != run:
-        files.write_json(Path(folder, "run.json"), asdict(run))
+        files.write_json(Path(folder, "run.json"), asdict(run), seal=True)
 
 
 def name(number: int, count: int) -> str:
