@@ -14,6 +14,7 @@ include: "workflow/rules/particles.smk"  # the input, normalised, at the working
 include: "workflow/rules/initial.smk"  # rotation-invariant start: footprints, MSA, k-means, first averages
 include: "workflow/rules/iterate.smk"  # sort averages, align, project into their MSA space, classify, average
 include: "workflow/rules/results.smk"  # averages at full size, tables for RELION and EMAN2, the picture
+include: "workflow/rules/report.smk"  # the page, figures; on request a movie, and the particles of chosen classes
 
 
 rule all:
@@ -22,6 +23,9 @@ rule all:
         at("classes.mrcs"),
         at("classes.star"),
         at("classes.png"),
+        at("classes.pdf"),
+        at("curves.svg"),
+        at("report.html"),
         at("classes.hdf"),
         at("particles.star"),
         at("particles.cs"),
@@ -37,10 +41,13 @@ rule all:
 onstart:
     lock_run()
     keep_run()
+    foretell()
 
 
 onsuccess:
-    print(f"\nThe class averages, with their numbers of particles: {at('classes.png')}")
+    compare_with_forecast()
+    print(f"\nThe report, to open in a browser: {at('report.html')}")
+    print(f"The class averages, with their numbers of particles: {at('classes.png')}")
     print(
         f"Averages at full size: {at('classes.mrcs')}; each particle's class and pose: {at('particles.star')}\n"
     )

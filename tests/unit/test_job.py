@@ -76,7 +76,7 @@ def test_progress_is_said_now_and_then(snakemake, capfd, monkeypatch):
     with job(snakemake) as task:
         for done in (1, 2, 3, 4):
             task.progress(done, 4, "particles")
-    assert capfd.readouterr().err == "2 of 4 particles\n"
+    assert capfd.readouterr().err == "Iteration 2: 2 of 4 particles, 0.2 a second, 11 s left\n"
 
 
 @pytest.mark.parametrize("converged", [True, False])

@@ -7,11 +7,22 @@ import pytest
 from small_project import ROOT, Project
 
 RESULTS = {"classes_full_piece": 2} | dict.fromkeys(
-    ("classes_mrcs", "classes_png", "particles_star", "particles_cs", "class_sets"), 1
+    (
+        "classes_mrcs",
+        "classes_png",
+        "classes_pdf",
+        "curves",
+        "report",
+        "particles_star",
+        "particles_cs",
+        "class_sets",
+    ),
+    1,
 )
+STACK = dict.fromkeys(("classes_mrcs", "classes_png", "classes_pdf", "report"), 1)
 PIECES = ("simmx_piece", "input_proj_piece", "classes_piece")
 STEPS = ("allrefs", "basis", "aliref", "simmx_piece", "simmx", "input_proj_piece", "input_proj", "classmx")
-STEPS += ("classes_piece", "classes", "state")
+STEPS += ("classes_piece", "classes", "state", "quality")
 
 
 def iteration(first="allrefs", times=1, without=()):
@@ -55,6 +66,9 @@ def test_more_iterations_are_added(continued):
         "particles.star",
         "particles.cs",
         "sets/",
+        "curves.",
+        "report.html",
+        "selection_suggested.yaml",
         "0_refine2d_parms.json",
     )
     for name in before:
@@ -137,9 +151,13 @@ def edited(finished, checkout, name, addition):
         ("invariants", total({"input_fp": 1}, BASIS_FP, CLASSES_00, RESULTS)),
         ("msa", total(BASIS_FP, CLASSES_00, RESULTS)),
         ("search/local", total(START, iteration(times=2), RESULTS)),
-        ("fullsize", {"classes_full_piece": 2, "classes_mrcs": 1, "classes_png": 1}),
-        ("relion", {"classes_mrcs": 1, "classes_png": 1, "particles_star": 1}),
-        ("report/gallery", {"classes_png": 1}),
+        ("fullsize", {"classes_full_piece": 2} | STACK),
+        ("relion", {"particles_star": 1} | STACK),
+        ("report/gallery", {"classes_png": 1, "classes_pdf": 1}),
+        ("report/collect", {"quality": 2, "report": 1}),
+        ("selection", {"report": 1}),
+        ("report/movie", {}),
+        ("forecast", {}),
         ("simulate", {}),
         ("job", {}),
         ("options", {}),
@@ -150,7 +168,7 @@ def test_an_edit_reruns_the_rules_that_use_the_module(finished, checkout, module
 
 
 def test_an_edit_of_a_script_reruns_its_own_rule(finished, checkout):
-    rules = total({"state": 1}, iteration(), RESULTS)
+    rules = total({"state": 1, "quality": 1}, iteration(), RESULTS)
     assert edited(finished, checkout, "state.py", "\nSOMETHING_NEW = 1\n") == rules
 
 

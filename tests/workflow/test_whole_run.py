@@ -28,6 +28,7 @@ def test_every_file_of_the_design_is_there(finished):
         "classes_init.hdf",
     }
     wanted |= {"classes.mrcs", "classes.star", "classes.hdf", "classes.png", "particles.star", "particles.cs"}
+    wanted |= {"report.html", "selection_suggested.yaml", "classes.pdf", "curves.svg", "curves.pdf"}
     wanted |= {f"sets/class_{k:02d}.lst" for k in range(4)}
     wanted |= {f"particles/{piece}.h5" for piece in pieces}
     wanted |= {f"{folder}/{piece}.hdf" for folder in ("classes_init", "classes_full") for piece in pieces}
@@ -35,7 +36,7 @@ def test_every_file_of_the_design_is_there(finished):
         wanted |= {
             f"{table}_{yy}.hdf" for table in ("allrefs", "basis", "aliref", "simmx", "classmx", "classes")
         }
-        wanted |= {f"resultmx_{yy}.hdf", f"input_{yy}_proj.hdf", f"state_{yy}.json"}
+        wanted |= {f"resultmx_{yy}.hdf", f"input_{yy}_proj.hdf", f"state_{yy}.json", f"quality_{yy}.tsv"}
         wanted |= {f"simmx_{yy}/{piece}.h5" for piece in pieces}
         wanted |= {f"input_{yy}_proj/{piece}.h5" for piece in pieces}
         wanted |= {f"classes_{yy}/{piece}.hdf" for piece in pieces}

@@ -1,5 +1,6 @@
 import os
 import sys
+import time
 
 import yaml
 
@@ -8,7 +9,7 @@ sys.path.append(os.path.join(workflow.basedir, "workflow/scripts"))
 from refine2d import lock
 from refine2d import options as option
 from refine2d import run as runs
-from refine2d.code import digest
+from refine2d.code import contents, digest
 from refine2d.errors import UserError
 
 SCRIPTS = os.path.join(workflow.basedir, "workflow/scripts")

@@ -55,7 +55,7 @@ rule classes_png:
         stack=at("classes.mrcs"),
         classes=at(f"classes_{LAST}.hdf"),
     output:
-        at("classes.png"),
+        report(at("classes.png"), caption="../report/classes.rst", category="Classes"),
     log:
         at("logs/classes_png.log"),
     benchmark:

@@ -1,6 +1,9 @@
 """How far the classification is: particles that changed their class, sizes, and whether to go on."""
 
-from refine2d.job import job
+import time
+from pathlib import Path
+
+from refine2d.job import duration, job
 
 with job(snakemake) as task:
     task.forward_if_converged()
@@ -33,8 +36,13 @@ with job(snakemake) as task:
         "sizes": sizes.tolist(),
     }
     write_json(task.output[0], state, seal=True)
+    resolution = np.median([header["resolution"] for header in read_headers(task.input.classes)])
+    spent = time.time() - Path(task.input.allrefs).stat().st_mtime
+    left = int(snakemake.config["iter"]) - task.iteration
     task.say(
         f"Iteration {task.iteration}: {used.sum()} particles in {state['classes']} classes, "
-        f"{changed / used.sum():.1%} changed their class, the largest has {sizes.max() / used.sum():.1%}"
+        f"{changed / used.sum():.1%} changed their class, the largest has {sizes.max() / used.sum():.1%}, "
+        f"median resolution {resolution:.1f} A, in {duration(spent)}"
+        + (f", about {duration(left * spent)} for {left} more" if left > 0 and not state["converged"] else "")
         + (", converged" if state["converged"] else "")
     )

@@ -36,6 +36,11 @@ def digest(script: str | Path) -> str:
     return total.hexdigest()[:16]
 
 
+def contents(paths: list[str]) -> str:
+    """Digest of what files hold that are no Python."""
+    return hashlib.sha256(b"\n".join(Path(path).read_bytes() for path in paths)).hexdigest()[:16]
+
+
 def version() -> str:
     """Digest of the whole library."""
     folder = Path(__file__).parent

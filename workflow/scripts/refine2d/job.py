@@ -57,12 +57,14 @@ class Job:
         self._log.warning(sentence)
 
     def progress(self, done: int, total: int, what: str) -> None:
-        """Say how far a long step is, now and then."""
+        """Say how far a long step is, now and then: what is done, how fast, the time that is left."""
         now = time.monotonic()
         self.left = (total - done) * (now - self._start) / done if done else float("inf")
-        if now - self._last > PATIENCE and done < total:
-            self._last = now
-            self.say(f"{done} of {total} {what}")
+        if now - self._last > PATIENCE and 0 < done < total:
+            self._last, rate = now, done / (now - self._start)
+            where = f"Iteration {self.iteration}: " if self.iteration else ""
+            speed = f"{rate:,.{0 if rate > 10 else 1}f} a second, {duration((total - done) / rate)} left"
+            self.say(f"{where}{done:,} of {total:,} {what}, {speed}")
 
     def forward_if_converged(self) -> None:
         """End the job with copies of its files of the iteration before, if that one found nothing left to change."""
@@ -78,6 +80,16 @@ class Job:
             copy(folder / name, path)
         self._log.info("converged: copied from iteration %d", self.iteration - 1)
         raise _Forwarded
+
+
+def duration(seconds: float) -> str:
+    """A time as a person says it."""
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60} min"
 
 
 @contextmanager

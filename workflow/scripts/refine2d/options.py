@@ -182,7 +182,7 @@ def _conflicts(values: dict) -> list[str]:
 
 
 def _missing(values: dict) -> list[str]:
-    named = {name: values[name] for name in ("input", "exclude", "initial") if values[name]}
+    named = {name: values[name] for name in ("input", "exclude", "initial", "selection") if values[name]}
     if named["input"] == "demo":
         del named["input"]
     return [

@@ -1,0 +1,198 @@
+# What a person looks at: the page, figures, a movie, and the particles of the classes that were chosen.
+
+IDLE = ("chunk", "selection", "movie_classes")  # options that no result of `rule all` depends on
+PAGE = [os.path.join(SCRIPTS, "refine2d/report", f"page.{kind}") for kind in ("html.j2", "css", "js")]
+
+
+# ---- The forecast, held against the truth at the end -----------------------------------------------------------------
+
+EXPECTED = []
+
+
+def foretell():
+    """Say what the iterations that are still to be done will take."""
+    from refine2d import forecast
+
+    left = sum(not os.path.exists(at(f"state_{YY}.json")) for YY in ITERATIONS)
+    if left:
+        options = option.resolve(OPTIONS.base, RUN.n, RUN.box, RUN.apix)
+        expected = forecast.forecast(RUN, options, left, workflow.cores or 1)
+        EXPECTED.append((time.time(), expected))
+        print(
+            f"Forecast for {RUN.n:,} particles and {left} iterations on {workflow.cores} cores: about {expected}"
+        )
+
+
+def compare_with_forecast():
+    from refine2d import forecast
+
+    for start, expected in EXPECTED:
+        print(f"\nIt took {forecast.truth(PATH, time.time() - start)}.\nForecast: {expected}.")
+
+
+# ---- Rules -----------------------------------------------------------------------------------------------------------
+
+
+rule quality:
+    input:
+        particles=at("particles.h5"),
+        classes=at("classes_{YY}.hdf"),
+        pieces=all_groups("classes_{YY}/{group}.hdf"),
+        basis=at("basis_{YY}.hdf"),
+        projections=at("input_{YY}_proj.hdf"),
+        now=at("state_{YY}.json"),
+        state=before("state_{YY}.json"),
+    output:
+        at("quality_{YY}.tsv"),
+    log:
+        at("logs/quality_{YY}.log"),
+    benchmark:
+        at("benchmarks/quality_{YY}.tsv")
+    priority: 1  # or the report of what is there so far comes late
+    conda:
+        "../../envs/refine2d.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+    params:
+        options=opts("mask_diameter"),
+        run=facts("input", "n_input", "box", "apix", "fingerprint", "version"),
+        code=code("quality"),
+    message:
+        "Iteration {wildcards.YY}: quality of the classes; the report so far"
+    script:
+        "../scripts/quality.py"
+
+
+rule report:
+    input:
+        particles=at("particles.h5"),
+        states=expand(at("state_{YY}.json"), YY=ITERATIONS),
+        quality=expand(at("quality_{YY}.tsv"), YY=ITERATIONS),
+        classes=at(f"classes_{LAST}.hdf"),
+        stack=at("classes.mrcs"),
+    output:
+        page=report(at("report.html"), caption="../report/page.rst", category="Report"),
+        selection=at("selection_suggested.yaml"),
+    log:
+        at("logs/report.log"),
+    benchmark:
+        at("benchmarks/report.tsv")
+    conda:
+        "../../envs/refine2d.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(3000),
+    params:
+        options=opts(*(name for name in OPTIONS.base if name not in IDLE), iteration=LAST),
+        run=facts("input", "n_input", "box", "apix", "fingerprint", "version"),
+        parts=contents(PAGE),
+        code=code("report"),
+    message:
+        "The report"
+    script:
+        "../scripts/report.py"
+
+
+rule curves:
+    input:
+        states=expand(at("state_{YY}.json"), YY=ITERATIONS),
+        classes=at(f"classes_{LAST}.hdf"),
+    output:
+        report(at("curves.svg"), caption="../report/curves.rst", category="Iterations"),
+        at("curves.pdf"),
+    log:
+        at("logs/curves.log"),
+    benchmark:
+        at("benchmarks/curves.tsv")
+    conda:
+        "../../envs/refine2d.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+    params:
+        code=code("curves"),
+    message:
+        "The curves"
+    script:
+        "../scripts/curves.py"
+
+
+rule classes_pdf:
+    input:
+        stack=at("classes.mrcs"),
+        classes=at(f"classes_{LAST}.hdf"),
+    output:
+        at("classes.pdf"),
+    log:
+        at("logs/classes_pdf.log"),
+    benchmark:
+        at("benchmarks/classes_pdf.tsv")
+    conda:
+        "../../envs/refine2d.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+    params:
+        run=facts("apix"),
+        code=code("classes_pdf"),
+    message:
+        "The averages on paper"
+    script:
+        "../scripts/classes_pdf.py"
+
+
+rule select:
+    input:
+        selection=given("selection") or at("selection_suggested.yaml"),
+        particles=ancient(RUN.input),
+        store=at("particles.h5"),
+        pieces=all_groups(f"classes_{LAST}/{{group}}.hdf"),
+        state=at(f"state_{LAST}.json"),
+        averages=[at("classes.mrcs"), at("classes.hdf")],
+    output:
+        directory(at("selected")),
+    log:
+        at("logs/select.log"),
+    benchmark:
+        at("benchmarks/select.tsv")
+    conda:
+        "../../envs/refine2d.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+    params:
+        run=facts("input", "fingerprint"),
+        code=code("selection"),
+    message:
+        "The particles of the classes chosen in {input.selection}"
+    script:
+        "../scripts/selection.py"
+
+
+rule movie:
+    input:
+        particles=at("particles.h5"),
+        classes=at(f"classes_{LAST}.hdf"),
+        pieces=all_groups(f"classes_{LAST}/{{group}}.hdf"),
+        projections=at(f"input_{LAST}_proj.hdf"),
+    output:
+        report(at("movie.gif"), caption="../report/movie.rst", category="Movie"),
+        at("movie.mp4"),
+    log:
+        at("logs/movie.log"),
+    benchmark:
+        at("benchmarks/movie.tsv")
+    conda:
+        "../../envs/refine2d.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+    params:
+        options=opts("movie_classes", "mask_diameter", "maxshift", "mirror", iteration=LAST),
+        run=facts("box", "apix", "working_box"),
+        code=code("movie"),
+    message:
+        "A movie of classes along their main component"
+    script:
+        "../scripts/movie.py"

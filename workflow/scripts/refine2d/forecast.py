@@ -1,0 +1,92 @@
+"""What a run will take, told before it starts and held against the truth when it ends."""
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from refine2d.job import duration
+from refine2d.report.times import read_times
+
+# Fitted to runs of 150 to 5,000 particles with 4 to 50 classes, boxes of 32 to 72 pixels, on a core that multiplies
+# single-precision matrices at REFERENCE GFLOP a second.
+REFERENCE = 65.0
+PARTICLE = 0.8e-3  # CPU seconds a particle, iteration and (box / 64)^2
+PAIR = 4e-5  # and a particle, reference and (box / 64)^2
+JOB = 1.1  # CPU seconds that a job takes to start
+STEPS = 9  # jobs of an iteration that are there once
+MEMORY = 220.0  # MB of a job before it has read a particle
+TABLES = 600.0  # bytes a particle and iteration, in tables
+
+
+@dataclass
+class Cost:
+    """Wall time in seconds, memory of the largest job in MB, disk in MB."""
+
+    seconds: float
+    memory: float
+    disk: float
+
+    def __str__(self) -> str:
+        return f"{duration(self.seconds)}, {size(self.memory)} of memory in a job, {size(self.disk)} on disk"
+
+
+def forecast(run, options: dict, iterations: int, cores: int, speed: float | None = None) -> Cost:
+    """What the remaining iterations of a run will take.
+
+    Parameters
+    ----------
+    run : Run
+    options : dict
+        Resolved options (`options.resolve`).
+    iterations : int
+        How many are still to be done.
+    cores : int
+    speed : float, optional
+        GFLOP a second of one core; measured by default.
+    """
+    area = (run.working_box / 64) ** 2
+    slower = REFERENCE / (speed or gemm_speed())
+    work = run.n * (PARTICLE + PAIR * min(options["naliref"], options["ncls"])) * area * slower
+    groups = min(run.chunks, options["ncls"])
+    jobs = (iterations + 1) * (STEPS + 2 * run.chunks + groups)
+    cpu = (iterations + 1) * work + jobs * JOB * slower
+    image = 4 * run.working_box**2
+    coefficients = 4 * (options["nbasis"] + 4) * 2
+    memory = MEMORY + (4 * 1024 * image + options["ncls"] * 72 * 2 * 8 * 1024 + run.n * coefficients) / 1e6
+    averages = 6 * options["ncls"] * image + options["ncls"] * 4 * run.box**2 / max(options["iter"], 1)
+    disk = run.n * image + options["iter"] * (run.n * (TABLES + coefficients) + averages) + 8e6
+    return Cost(cpu / max(cores, 1), memory, disk / 1e6)
+
+
+def gemm_speed() -> float:
+    """GFLOP a second of single-precision matrix products on one core, from a twentieth of a second."""
+    from threadpoolctl import threadpool_limits
+
+    a = np.ones((512, 512), np.float32)
+    with threadpool_limits(1, "blas"):
+        a @ a
+        start, done = time.perf_counter(), 0
+        while (spent := time.perf_counter() - start) < 0.05:
+            a @ a
+            done += 1
+    return 2 * 512**3 * done / spent / 1e9
+
+
+def truth(folder: str | os.PathLike, seconds: float) -> Cost:
+    """What a run took: the wall time given, the largest job of its benchmark files, its folder's size."""
+    memory = max((step["memory"] for step in read_times(folder)), default=0.0)
+    return Cost(seconds, memory, folder_size(folder))
+
+
+def folder_size(folder: str | os.PathLike) -> float:
+    """Size of all files below a folder, MB."""
+    sizes = (path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
+    return sum(sizes) / 1e6
+
+
+def size(mb: float) -> str:
+    """An amount of bytes as a person says it."""
+    return f"{mb / 1000:.1f} GB" if mb >= 1000 else f"{mb:.0f} MB"

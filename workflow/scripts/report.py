@@ -1,0 +1,19 @@
+"""The page of the run, and the classes that their quality suggests."""
+
+from pathlib import Path
+
+from refine2d.job import job
+
+with job(snakemake) as task:
+    from refine2d.report.collect import collect
+    from refine2d.report.page import write_page
+    from refine2d.report.times import read_times
+    from refine2d.selection import suggested, write_selection
+
+    folder = Path(task.output.page).parent
+    options = vars(task.options)
+    report = collect(
+        folder, options["iter"], options["mask_diameter"], vars(task.run), options, task.input.stack
+    )
+    write_selection(task.output.selection, suggested(report))
+    write_page(task.output.page, report, read_times(folder))
