@@ -138,3 +138,29 @@ def memory(mb):
         return mb * attempt
 
     return mem_mb
+
+
+# ---- The forecast, held against the truth at the end -----------------------------------------------------------------
+
+EXPECTED = []
+
+
+def foretell():
+    """Say what the iterations that are still to be done will take."""
+    from refine2d import forecast
+
+    left = sum(not os.path.exists(at(f"state_{YY}.json")) for YY in ITERATIONS)
+    if left:
+        options = option.resolve(OPTIONS.base, RUN.n, RUN.box, RUN.apix)
+        expected = forecast.forecast(RUN, options, left, workflow.cores or 1)
+        EXPECTED.append((time.time(), expected))
+        print(
+            f"Forecast for {RUN.n:,} particles and {left} iterations on {workflow.cores} cores: about {expected}"
+        )
+
+
+def compare_with_forecast():
+    from refine2d import forecast
+
+    for start, expected in EXPECTED:
+        print(f"\nIt took {forecast.truth(PATH, time.time() - start)}.\nForecast: {expected}.")
