@@ -9,8 +9,9 @@ import argparse
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT / folder) for folder in ("tests", "tests/workflow", "workflow/scripts")]
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests/workflow"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "workflow/scripts"))
 
 from crash import Tally, interrupt
 from small_project import Project, write_particles

@@ -1,4 +1,4 @@
-"""Interrupt a run at random moments, with all that can go wrong in between, and see what the same command makes of it."""
+"""Interrupt a run at random moments, damage what it has, and see what the same command makes of it."""
 
 import os
 import random

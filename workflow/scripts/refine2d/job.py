@@ -4,6 +4,7 @@ import errno
 import json
 import logging
 import os
+import platform
 import signal
 import sys
 import threading
@@ -13,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from refine2d.errors import Damaged, UserError
 from refine2d.files import SEALED, check, copy, remove_unfinished, set_aside
@@ -112,6 +113,7 @@ def job(snakemake) -> Iterator[Job]:
             with _ends_in_time(task, log):
                 _check_inputs(snakemake)
                 yield task
+                log.info("made with %s", _machine())
     except _Forwarded:
         pass
     except Damaged as error:
@@ -131,6 +133,15 @@ def job(snakemake) -> Iterator[Job]:
         sys.exit(1)
     finally:
         logging.shutdown()
+
+
+def _machine() -> str:
+    """What the last bits of results depend on."""
+    kinds = {
+        f"{lib['internal_api']} {lib['version']} ({lib.get('architecture', '?')})"
+        for lib in threadpool_info()
+    }
+    return ", ".join([platform.machine(), *sorted(kinds)])
 
 
 def _check_inputs(snakemake) -> None:
