@@ -188,6 +188,7 @@ function buildGallery() {
     tile.setAttribute("aria-label", `class ${number}`);
     tile.dataset.number = number;
     tile.addEventListener("click", () => goTo(number));
+    sight.observe(tile);
     return tile;
   });
 }
@@ -207,19 +208,29 @@ function arrange() {
   byId("gallery").replaceChildren(...state.order.map(number => tiles[number]));
 }
 
-function drawTiles() {
-  const sheet = data.sheets[state.sheet], image = images[state.sheet], side = sheet.tile;
+/** Tiles are drawn when they come into sight, so that a slider stays quick with thousands of classes. */
+const inSight = new Set();
+const sight = new IntersectionObserver(entries => {
+  for (const { target, isIntersecting } of entries) {
+    if (!isIntersecting) inSight.delete(target);
+    else { inSight.add(target); drawTile(target); }
+  }
+}, { rootMargin: "200px" });
+
+function drawTile(tile) {
+  const number = +tile.dataset.number, sheet = data.sheets[state.sheet], side = sheet.tile, [canvas, , text] = tile.children;
   const iteration = data.iterations.find(each => each.number === sheet.iteration);
-  tiles.forEach((tile, number) => {
-    const [canvas, , text] = tile.children;
-    piece(canvas, image, number % sheet.columns * side, Math.floor(number / sheet.columns) * side, side, state.zoom);
-    tile.style.width = `${state.zoom}px`;
-    tile.style.containIntrinsicSize = `${state.zoom}px ${state.zoom + 36}px`;
-    const size = iteration.sizes[number];
-    const words = text => make("span", {}, text);
-    text.replaceChildren(make("b", {}, thousands(size)), words(percent(size / data.particles)), words(`#${number}`),
-      words(angstrom(iteration.resolutions[number])), words(`score ${iteration.scores[number].toFixed(1)}`));
-  });
+  piece(canvas, images[state.sheet], number % sheet.columns * side, Math.floor(number / sheet.columns) * side, side, state.zoom);
+  canvas.removeAttribute("style");
+  const size = iteration.sizes[number], words = text => make("span", {}, text);
+  text.replaceChildren(make("b", {}, thousands(size)), words(percent(size / data.particles)), words(`#${number}`),
+    words(angstrom(iteration.resolutions[number])), words(`score ${iteration.scores[number].toFixed(1)}`));
+}
+
+function drawTiles() {
+  byId("gallery").style.setProperty("--tile", `${state.zoom}px`);
+  inSight.forEach(drawTile);
+  const sheet = data.sheets[state.sheet];
   byId("iteration-shown").textContent = sheet.iteration;
   const lengths = [1, 2, 5, 10, 20, 50, 100], perNm = state.zoom / (data.box * data.apix) * 10;
   const length = lengths.reduce((best, nm) => Math.abs(Math.log(nm * perNm / 60)) < Math.abs(Math.log(best * perNm / 60)) ? nm : best);
