@@ -54,13 +54,14 @@ function piece(canvas, image, x, y, tile, side) {
 // ---- Plots ---------------------------------------------------------------------------------------------------------
 
 const COLOURS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c8c8c", "#b8a800"]; // Okabe & Ito
+const dark = matchMedia("(prefers-color-scheme: dark)");
 const SIMILAR = [[0, "#6a5acd"], [0.33, "#2b8cbe"], [0.66, "#2ca25f"], [1, "#c8b400"]]; // seen on light and dark, and by the colour-blind
 
 function plot(target, traces, layout = {}) {
   const style = getComputedStyle(document.documentElement), colour = name => style.getPropertyValue(name).trim();
   const axis = { gridcolor: colour("--line"), zerolinecolor: colour("--line"), linecolor: colour("--line"), automargin: true };
   const base = {
-    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", colorway: COLOURS,
+    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", colorway: dark.matches ? ["#56b4e9", ...COLOURS.slice(1)] : COLOURS,
     modebar: { bgcolor: "rgba(0,0,0,0)", color: colour("--line"), activecolor: colour("--faint") },
     font: { color: colour("--ink"), family: "system-ui, sans-serif", size: 12 },
     margin: { l: 48, r: 12, t: 30, b: 40 }, showlegend: false, hovermode: "closest", ...layout,
@@ -68,7 +69,7 @@ function plot(target, traces, layout = {}) {
     xaxis: { ...axis, ...layout.xaxis, title: { text: layout.xaxis?.title ?? "" } },
     yaxis: { ...axis, ...layout.yaxis, title: { text: layout.yaxis?.title ?? "" } },
   };
-  const options = { displaylogo: false, responsive: true,
+  const options = { displaylogo: false, responsive: true, displayModeBar: layout.height > 300 ? "hover" : false,
     modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"],
     toImageButtonOptions: { format: "svg", filename: layout.title || "plot" } };
   target.plotted = () => plot(target, traces, layout);
@@ -443,7 +444,7 @@ function listen() {
   byId("flow-of").addEventListener("change", drawFlows);
   for (const name of ["msa-x", "msa-y", "msa-colour"]) byId(name).addEventListener("change", drawScatter);
   addEventListener("keydown", onKey);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+  dark.addEventListener("change", () => {
     for (const target of document.querySelectorAll(".plot")) target.plotted?.();
   });
 }
