@@ -139,3 +139,68 @@ def posterior_mean(
     gram = np.array([[(a * seen(b)).sum() for b in vectors] for a in vectors])
     data = np.array([(a * (image - seen(mean))).sum() for a in vectors])
     return np.linalg.solve(gram + np.diag(1 / eigval), data)
+
+
+# ---- the names of e2refine2d: comparators, averagers, normalizers, centring ----
+
+
+def full_plane(image):
+    """The centred unitary transform of an image, and the ring of each coefficient."""
+    box = len(image)
+    frequency = np.rint(np.fft.fftfreq(box) * box)
+    ring = np.rint(np.hypot(frequency[:, None], frequency[None])).astype(int)
+    return np.fft.fft2(np.fft.ifftshift(image)) / box, ring
+
+
+def ring_correlations(a, b, rings):
+    """Fourier ring correlation of two images on each of some rings."""
+    (f, ring), (g, _) = full_plane(a), full_plane(b)
+    values = []
+    for r in rings:
+        on = ring == r
+        power = np.sum(np.abs(f[on]) ** 2) * np.sum(np.abs(g[on]) ** 2)
+        values.append(np.sum(f[on] * np.conj(g[on])).real / math.sqrt(power))
+    return np.array(values)
+
+
+def band_passed(image, first, last):
+    """The image with the rings from first to last alone."""
+    f, ring = full_plane(image)
+    box = len(image)
+    return np.fft.fftshift(np.fft.ifft2(np.where((ring >= first) & (ring <= last), f, 0)).real) * box
+
+
+def phase_residual(a, b, rings, amplitudes=True):
+    """Mean phase difference in radians, each coefficient weighted by the amplitude of b."""
+    (f, ring), (g, _) = full_plane(a), full_plane(b)
+    total = weights = 0.0
+    for row in range(len(a)):
+        for column in range(len(a)):
+            if ring[row, column] in rings:
+                weight = abs(g[row, column]) if amplitudes else 1.0
+                total += weight * abs(np.angle(f[row, column] * np.conj(g[row, column])))
+                weights += weight
+    return total / weights
+
+
+def left_after_subtraction(a, b, rings):
+    """Share of a's power that is left when on each ring the best multiple of b, not below 0, has been taken off."""
+    (f, ring), (g, _) = full_plane(a), full_plane(b)
+    left = power = 0.0
+    for r in rings:
+        x, t = f[ring == r], g[ring == r]
+        best = max(0.0, np.sum(x * np.conj(t)).real / np.sum(np.abs(t) ** 2))
+        left += np.sum(np.abs(x - best * t) ** 2)
+        power += np.sum(np.abs(x) ** 2)
+    return left / power
+
+
+def ctf_weighted(spectra, transfer, powers):
+    """Average of transforms (n, L, L) with phases flipped back, ring by ring weighted by the square of each CTF there.
+
+    `transfer` as `spectra`; `powers` says what the sum is divided by, for each coefficient.
+    """
+    total = np.zeros(spectra.shape[1:], complex)
+    for f, c in zip(spectra, transfer, strict=True):
+        total += np.sign(c) * f * c**2
+    return total / powers

@@ -15,7 +15,18 @@ rule classes_full_piece:
     resources:
         mem_mb=memory(4000),
     params:
-        options=opts("apix", "voltage", "cs", "ac", "ctf", "invert", "mask_diameter", iteration=LAST),
+        options=opts(
+            "apix",
+            "voltage",
+            "cs",
+            "ac",
+            "ctf",
+            "invert",
+            "mask_diameter",
+            "classaverager",
+            "classnormproc",
+            iteration=LAST,
+        ),
         run=facts("box", "apix", "working_box"),
         code=code("classes_full_piece"),
     message:

@@ -5,7 +5,9 @@ from refine2d.job import job
 with job(snakemake) as task:
     from concurrent.futures import ThreadPoolExecutor
 
+    from refine2d.averagers import averager
     from refine2d.fullsize import full_average
+    from refine2d.names import parse
     from refine2d.particles import ParticleStore
     from refine2d.stacks import open_source
     from refine2d.stacks.hdf import read_headers, write_hdf
@@ -15,9 +17,15 @@ with job(snakemake) as task:
     members, headers = read_members([task.input.classes]), read_headers(task.input.classes)
     radius = task.options.mask_diameter / 2 / task.run.apix
 
+    options = task.options
+    by = (
+        averager(parse("classaverager", options.classaverager)),
+        parse("classnormproc", options.classnormproc),
+    )
+
     def average(number):
         kept = members[(members["class"] == number) & members["kept"]]
-        return full_average(source, store, kept["row"], kept["alignment"], radius, task.options.invert)
+        return full_average(source, store, kept["row"], kept["alignment"], radius, options.invert, *by)
 
     with ThreadPoolExecutor(task.threads) as pool:
         images = list(pool.map(average, [header["class_id"] for header in headers]))

@@ -41,6 +41,11 @@ class Averager:
         return self.name in FINISH
 
     @property
+    def needs_halves(self) -> bool:
+        """Whether it compares the sums of two halves."""
+        return FINISH.get(self.name) is _filtered
+
+    @property
     def whitens(self) -> bool:
         """Whether particles are divided by the noise power."""
         return self.name not in PLAIN

@@ -2,15 +2,18 @@
 
 import numpy as np
 
-from .averaging import wiener
-from .ctf import ring_power
+from .averagers import Averager
+from .averaging import WIENER, masked
 from .fourier import ft, ift, nrings, soft_mask, spread_rings
+from .names import Named
 from .noise import finish, noise_power
 from .normalize import deviation, flatten, outside
+from .normalizers import normalized
 from .particles import ParticleStore
 from .stacks import Source
 from .transforms import rescale, undo
 
+AS_READ = Named("none")
 BLOCK_BYTES = 64 << 20  # images in memory at a time
 
 
@@ -21,8 +24,10 @@ def full_average(
     alignments: np.ndarray,
     mask_radius: float,
     invert: bool = False,
+    averager: Averager = WIENER,
+    normalizer: Named = AS_READ,
 ) -> np.ndarray:
-    """Wiener average of original images.
+    """Average of original images.
 
     Parameters
     ----------
@@ -38,6 +43,9 @@ def full_average(
         Input pixels.
     invert : bool
         Change the sign, for dark protein.
+    averager : Averager
+    normalizer : Named
+        One of `names.NORMALIZERS`; ``normalize.toimage`` leaves images as they are.
 
     Returns
     -------
@@ -49,7 +57,9 @@ def full_average(
         return np.zeros((box, box), np.float32)
     background = outside(box, mask_radius)
     mask = soft_mask(box, min(mask_radius, box // 2 - 1))
-    total, weight = np.zeros((box, box)), np.zeros(nrings(box))
+    halves = 2 if averager.needs_halves else 1
+    total, weight = np.zeros((halves, box, box)), np.zeros((halves, nrings(box)))
+    aligned = []
     power = np.zeros(nrings(box), np.int64)
     scaled = rescale(alignments, store.apix / store.input_apix)
     step = max(1, BLOCK_BYTES // (4 * box * box * 4))
@@ -57,14 +67,23 @@ def full_average(
         block = rows[first : first + step]
         images = flatten(source.images(store.number[block]), background)
         images *= (-1 if invert else 1) / deviation(images, background)[:, None, None].astype(np.float32)
+        images = normalized(images, normalizer, mask_radius)
         power += noise_power(images, mask).sum(0)
+        factor, curves = averager.weighting(store.transfer(block, box), store.premultiplied(block))
         y = ft(images)
-        transfer = store.transfer(block, box)
-        weight += ring_power(transfer).sum(0, dtype=np.float64)
-        y *= np.where(store.premultiplied(block)[:, None, None], np.float32(1), transfer)
-        total += undo(ift(y, box), scaled[first : first + step]).sum(0, dtype=np.float64)
+        y *= factor
+        undone = undo(ift(y, box), scaled[first : first + step])
+        if not averager.is_sum:
+            aligned.append(undone)
+            continue
+        for half in range(halves):
+            mine = np.arange(first, first + len(block)) % halves == half
+            weight[half] += curves[mine].sum(0, dtype=np.float64)
+            total[half] += undone[mine].sum(0, dtype=np.float64)
+    if not averager.is_sum:
+        return masked(averager.of_images(np.concatenate(aligned)), mask_radius)
     noise = finish(power, len(rows)).astype(np.float64)
-    inverse = 1 / noise
+    inverse = 1 / noise if averager.whitens else np.ones_like(noise)
     inverse[0] = 0
     whitened = ift(ft(total) * spread_rings(inverse, box), box)
-    return wiener(whitened[None], (weight * inverse)[None], mask_radius, 0.0)
+    return masked(averager.finish(whitened, weight * inverse, 0.0), mask_radius)

@@ -73,7 +73,7 @@ NORMALIZERS = {
     "normalize.edgemean": {},
     "normalize.circlemean": {"radius": float, "width": float},
     "normalize.lredge": {},
-    "normalize.mask": {"radius": float, "no_sigma": bool, "apply_mask": bool},
+    "normalize.mask": {"radius": float, "no_sigma": bool, "apply_mask": IDLE},
     "normalize.unitlen": {},
     "normalize.unitsum": {},
     "normalize.maxmin": {},

@@ -118,10 +118,8 @@ def _circlemean(images, params, mask_radius):
 def _mask(images, params, mask_radius):
     inside = radius(images.shape[-1]) <= params.get("radius", mask_radius)
     if params.get("no_sigma"):
-        out = images - images[:, inside].mean(1)[:, None, None]
-    else:
-        out = _level_and_deviation(images, inside, inside)
-    return np.where(inside, out, 0) if params.get("apply_mask") else out
+        return images - images[:, inside].mean(1)[:, None, None]
+    return _level_and_deviation(images, inside, inside)
 
 
 def _unitlen(images, params, mask_radius):

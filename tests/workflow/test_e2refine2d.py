@@ -1,0 +1,171 @@
+"""The command line of e2refine2d: what it writes, what it says, and the typical line on a real stack."""
+
+import re
+import shlex
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import yaml
+from small_project import ROOT, SMALL
+
+from refine2d import simulate
+from refine2d.extent import SETTINGS
+from refine2d.names import KINDS
+from refine2d.stacks.hdf import read_hdf, read_headers, write_hdf
+from refine2d.tables import read_classmx
+
+LINE = re.search(r"^e2refine2d\.py (--iter=6.*)$", (ROOT / "docs/e2refine2d.md").read_text(), re.MULTILINE)[1]
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory):
+    """A folder with an HDF stack."""
+    folder = tmp_path_factory.mktemp("hdf")
+    header = {"apix_x": SMALL.apix, "apix_y": SMALL.apix}
+    write_hdf(folder / "inputparticles.hdf", list(simulate.images(SMALL)), [header] * SMALL.n)
+    return folder
+
+
+def call(folder, line, code=0):
+    """What the command line prints; its exit code has to be `code`."""
+    command = [sys.executable, str(ROOT / "e2refine2d.py"), *shlex.split(line)]
+    done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert done.returncode == code, done.stdout
+    assert "Traceback" not in done.stdout
+    return done.stdout
+
+
+def config(folder, path="r2d_01"):
+    return yaml.safe_load((folder / path / "e2refine2d.yaml").read_text())
+
+
+def names_here(folder):
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if not path.match("*/.snakemake/*")}
+
+
+@pytest.fixture(scope="module")
+def classic(stack):
+    """The typical line, run with fewer iterations and classes than it says; what it printed."""
+    return call(stack, f"{LINE} --iter=1 --ncls=8 --parallel=thread:2")
+
+
+def test_the_typical_line_makes_averages(classic, stack):
+    assert "Iteration 1: 120 particles in 8 classes" in classic
+    classes = read_hdf(stack / "r2d_01/classes_01.hdf")
+    assert len(classes) == 8 and classes.std(axis=(1, 2)).min() > 0
+    vectors = read_hdf(stack / "r2d_01/input_01_proj.hdf")[0][:, 4:]
+    assert vectors.shape[1] == 5
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
+    assert len(read_hdf(stack / "r2d_01/aliref_01.hdf")) == 7
+
+
+def test_the_shipped_config_is_that_line(classic, stack):
+    shipped = yaml.safe_load((ROOT / "config/e2refine2d.yaml").read_text())
+    assert config(stack) | {"iter": 6, "ncls": 48} == shipped
+
+
+def test_resume_goes_on_and_changes_hold_from_there_on(classic, stack):
+    before = (stack / "r2d_01/classes_01.hdf").read_bytes()
+    printed = call(stack, "--resume --iter=2 --classaverager=median --simcmp=ml -P thread:2")
+    assert "From iteration 2 on: simcmp=ml, classaverager=median" in printed
+    assert yaml.safe_load((stack / "r2d_01/options.yaml").read_text()) == [
+        {"from": 2, "simcmp": "ml", "classaverager": "median"}
+    ]
+    assert (stack / "r2d_01/classes_01.hdf").read_bytes() == before
+    assert len(read_hdf(stack / "r2d_01/classes_02.hdf")) == 8
+    assert not (stack / "r2d_01/classes_03.hdf").exists()
+    source = [header["source_class"] for header in read_headers(stack / "r2d_01/allrefs_02.hdf")]
+    assert sorted(source) == list(range(8))
+    again = call(stack, "--resume --ncls=5", code=1)
+    assert again == "ncls cannot change when a run is resumed: leave it out, or start another run.\n"
+
+
+def test_the_next_free_number_is_taken(classic, stack):
+    printed = call(stack, "--input=inputparticles.hdf --ncls=5 --check")
+    assert "5 classes, 8 iterations, in r2d_02. Nothing was done." in printed
+    assert not (stack / "r2d_02").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("--ncls=4", "input is missing: give --input=particles.hdf."),
+        ("--input=bdb:set#1", "e2proc2d.py bdb:set#1 particles.hdf"),
+        ("--input=nowhere.hdf", "input is nowhere.hdf, but there is no such file."),
+        ("--input=inputparticles.hdf --ncls=90", "ncls is 90, too many for 120 particles"),
+        ("--input=inputparticles.hdf --simcp=ccc", "There is no option --simcp: did you mean --simcmp?"),
+        ("inputparticles.hdf", "'inputparticles.hdf' belongs to no option"),
+        ("--input=inputparticles.hdf --simcmp=fcr", "there is no such comparator: the nearest is frc."),
+        ("--input=inputparticles.hdf --classkeep=1.5", "a fraction is at most 1"),
+        ("--input=inputparticles.hdf --parallel=dc:localhost:9990", "give thread:4 for four cores"),
+        ("--input=inputparticles.hdf --parallel=thread:0", "give thread:4 for four cores"),
+        ("--resume --path=nowhere", "nowhere holds no run to resume"),
+    ],
+)
+def test_mistakes_are_sentences_and_nothing_is_written(stack, line, said):
+    before = names_here(stack)
+    printed = call(stack, line, code=1)
+    assert said in printed and len(printed.strip().splitlines()) == 1
+    assert names_here(stack) == before
+
+
+def test_short_forms_and_what_has_no_effect(stack):
+    printed = call(
+        stack, "--input=inputparticles.hdf --ncls=4 -c -v 3 -P thread:2 --dbls=x --ppid=7 --maxshift=-1"
+    )
+    assert "dbls has no effect here." in printed
+    printed = call(stack, "--input=inputparticles.hdf --ncls=4 -c --simralign=refine:stepx=2 --shrink=0")
+    assert "simralign: stepx of refine has no effect here." in printed
+
+
+def test_every_option_is_a_flag_and_has_help(stack):
+    printed = call(stack, "--help")
+    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+    for name in (*schema["properties"], "parallel", "resume", "check", "verbose", "dbls", "ppid"):
+        assert f"--{name} " in printed or f"--{name}\n" in printed
+
+
+def test_the_docs_name_all_names_and_say_what_an_aligner_sets():
+    text = (ROOT / "docs/e2refine2d.md").read_text()
+    for kind in KINDS.values():
+        for name in set(kind) - {"none"}:
+            assert f"`{name}`" in text
+    rows = re.findall(r"^\| (`.*?) \| (yes|no) \| (yes|no) \| (yes|no) \|", text, re.MULTILINE)
+    found = {name: values for first, *values in rows for name in re.findall(r"`(\w+)`", first)}
+    assert found == {name: ["yes" if v else "no" for v in values] for name, values in SETTINGS.items()}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        (
+            "simcmp=frc",
+            "simaligncmp=frc",
+            "simraligncmp=frc",
+            "classcmp=phase",
+            "classaverager=ctf.weight.autofilt",
+        ),
+        ("simalign=rotate_flip", "simralign=none", "classalign=translational", "center=xform.centerofmass"),
+        ("simcmp=optsub", "classcmp=optvariance", "classnormproc=normalize.toimage", "classaverager=median"),
+        (
+            "invariant=bispectrum",
+            "automask=true",
+            "centeracf=true",
+            "classrefsf=true",
+            "classnormproc=normalize.rows",
+        ),
+    ],
+)
+def test_runs_by_other_names(particles, tmp_path, options):
+    project = particles.copy(tmp_path / "project")
+    project.run("iter=1", "resultmx=copy.hdf", *options)
+    run = project.folder / "run"
+    classes = read_hdf(run / "classes_01.hdf")
+    assert np.isfinite(classes).all() and classes.std(axis=(1, 2)).min() > 0
+    labels, _, poses = read_classmx(run / "classmx_01.hdf", 1.0)
+    assert set(labels[labels >= 0]) == set(range(4))
+    if "simalign=rotate_flip" in options:
+        assert not poses["sx"].any()
+    assert (project.folder / "copy.hdf").read_bytes() == (run / "resultmx_01.hdf").read_bytes()
