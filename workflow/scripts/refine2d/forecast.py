@@ -13,8 +13,10 @@ from refine2d.report.times import read_times
 # Fitted to runs of 150 to 5,000 particles with 4 to 50 classes, boxes of 32 to 72 pixels, on a core that multiplies
 # single-precision matrices at REFERENCE GFLOP a second.
 REFERENCE = 65.0
-PARTICLE = 0.8e-3  # CPU seconds a particle, iteration and (box / 64)^2
-PAIR = 4e-5  # and a particle, reference and (box / 64)^2
+PARTICLE = 1e-3  # CPU seconds a particle, iteration and (box / 64)^2
+PAIR = (
+    8e-5  # and a particle, reference and (box / 64)^4: of its pixels, and of shifts within a share of the box
+)
 JOB = 1.1  # CPU seconds that a job takes to start
 STEPS = 9  # jobs of an iteration that are there once
 MEMORY = 220.0  # MB of a job before it has read a particle
@@ -49,7 +51,8 @@ def forecast(run, options: dict, iterations: int, cores: int, speed: float | Non
     """
     area = (run.working_box / 64) ** 2
     slower = REFERENCE / (speed or gemm_speed())
-    work = run.n * (PARTICLE + PAIR * min(options["naliref"], options["ncls"])) * area * slower
+    pairs = PAIR * min(options["naliref"], options["ncls"]) * area**2
+    work = run.n * (PARTICLE * area + pairs) * slower
     groups = min(run.chunks, options["ncls"])
     jobs = (iterations + 1) * (STEPS + 2 * run.chunks + groups)
     cpu = (iterations + 1) * work + jobs * JOB * slower
