@@ -1,6 +1,7 @@
 """What happens around a script's work."""
 
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -196,3 +197,24 @@ def test_a_job_told_to_end_finishes_what_is_near_and_leaves_nothing_half(
     assert "Traceback" not in printed
     assert [file.name for file in tmp_path.iterdir() if file.is_file()] == ["piece.h5"] * finishes
     assert ("Stopped; the same command goes on from here." in printed) != finishes
+
+
+LATE = """
+import sys
+from types import SimpleNamespace
+from refine2d.job import job
+from threadpoolctl import threadpool_info
+
+assert "numpy" not in sys.modules
+with job(SimpleNamespace(input=[], output=[], params={{}}, wildcards={{}}, threads=1, log=[{log!r}])):
+    import scipy.linalg
+    print([library["num_threads"] for library in threadpool_info()])
+"""
+
+
+def test_a_blas_that_a_script_loads_has_one_thread(tmp_path):
+    """Scripts import numpy late, when the limit to the libraries that are there has been set already."""
+    program = LATE.format(log=str(tmp_path / "a.log"))
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "2"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    assert set(json.loads(done.stdout)) == {1}, done.stderr

@@ -19,11 +19,11 @@ def test_real_particles_in_one_chunk_or_sixteen(shared, tmp_path):
     stack = shared / "bgal/particles.mrcs"
     if not stack.is_file():
         pytest.skip("the beta-galactosidase particles are not here")
-    (tmp_path / "particles.mrcs").symlink_to(stack)
-    project = Project(tmp_path)
     options = ("input=particles.mrcs", "exclude=", "apix=3.54", "ctf=none", "subset=1000", "ncls=8", "iter=1")
-    project.run(*options, "path=few", "chunk=0", cores=1)
-    project.run(*options, "path=many", "chunk=64", cores=16)
-    same, different, alone = compare(tmp_path / "few", tmp_path / "many")
+    for name, chunk, cores in (("few", 0, 1), ("many", 64, 16)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "particles.mrcs").symlink_to(stack)
+        Project(tmp_path / name).run(*options, f"chunk={chunk}", cores=cores)
+    same, different, alone = compare(tmp_path / "few/run", tmp_path / "many/run")
     assert (different, alone) == ([], [])
     assert len(same) > 15

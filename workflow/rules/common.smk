@@ -6,7 +6,7 @@ import yaml
 
 sys.path.append(os.path.join(workflow.basedir, "workflow/scripts"))
 
-from refine2d import lock
+from refine2d import lock, needs
 from refine2d import options as option
 from refine2d import run as runs
 from refine2d.code import contents, digest
@@ -54,6 +54,7 @@ def keep_run():
 
 ITERATIONS = [f"{iteration:02d}" for iteration in range(1, OPTIONS.base["iter"] + 1)]
 LAST = ITERATIONS[-1]
+RESOLVED = option.resolve(OPTIONS.base, RUN.n, RUN.box, RUN.apix)
 GROUPS = [runs.name(g, RUN.chunks) for g in range(min(RUN.chunks, OPTIONS.base["ncls"]))]
 FIRST_CLASSES = [] if OPTIONS.base["initial"] else at("classmx_00.hdf")
 SETS = [at(f"sets/class_{runs.name(k, OPTIONS.base['ncls'])}.lst") for k in range(OPTIONS.base["ncls"])]
@@ -131,13 +132,22 @@ def code(script):
     return digest(os.path.join(SCRIPTS, f"{script}.py"))
 
 
-def memory(mb):
-    """Memory in MB, more at each further attempt."""
+def memory(step):
+    """Memory in MB that a cluster gives to a job of a step, more at each further attempt."""
 
-    def mem_mb(wildcards, attempt):
-        return mb * attempt
+    def mem_mb(wildcards, attempt, threads):
+        return attempt * round(needs.memory(step, RUN, RESOLVED, threads))
 
     return mem_mb
+
+
+def minutes(step):
+    """The time that a cluster gives to a job of a step, more at each further attempt."""
+
+    def runtime(wildcards, attempt, threads):
+        return attempt * needs.minutes(step, RUN, RESOLVED, threads)
+
+    return runtime
 
 
 # ---- The forecast, held against the truth at the end -----------------------------------------------------------------
@@ -150,7 +160,7 @@ def foretell():
     from refine2d import forecast
 
     left = sum(not os.path.exists(at(f"state_{YY}.json")) for YY in ITERATIONS)
-    if left:
+    if left and workflow.local_exec:
         options = option.resolve(OPTIONS.base, RUN.n, RUN.box, RUN.apix)
         expected = forecast.forecast(RUN, options, left, workflow.cores or 1)
         EXPECTED.append((time.time(), expected))

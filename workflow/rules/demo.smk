@@ -10,7 +10,8 @@ rule demo:
         "../../envs/refine2d.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1000),
+        mem_mb=memory("demo"),
+        runtime=minutes("demo"),
     params:
         code=code("demo"),
     message:

@@ -11,7 +11,8 @@ rule input_fp:
         "../../envs/refine2d.yaml"
     threads: 4
     resources:
-        mem_mb=memory(2000),
+        mem_mb=memory("input_fp"),
+        runtime=minutes("input_fp"),
     params:
         options=opts("ncls", "mask_diameter", "invariant"),
         run=facts("box", "apix", "working_box"),
@@ -35,7 +36,8 @@ rule input_fp_basis:
         "../../envs/refine2d.yaml"
     threads: 1
     resources:
-        mem_mb=memory(2000),
+        mem_mb=memory("input_fp_basis"),
+        runtime=minutes("input_fp_basis"),
     params:
         options=opts("nbasisfp"),
         code=code("input_fp_basis"),
@@ -59,7 +61,8 @@ rule input_fp_basis_proj:
         "../../envs/refine2d.yaml"
     threads: 1
     resources:
-        mem_mb=memory(2000),
+        mem_mb=memory("input_fp_basis_proj"),
+        runtime=minutes("input_fp_basis_proj"),
     params:
         code=code("input_fp_basis_proj"),
     message:
@@ -83,7 +86,8 @@ rule classmx_00:
         "../../envs/refine2d.yaml"
     threads: 1
     resources:
-        mem_mb=memory(2000),
+        mem_mb=memory("classmx_00"),
+        runtime=minutes("classmx_00"),
     params:
         options=opts("ncls", "fastseed", "seed"),
         code=code("classmx_00"),
@@ -109,7 +113,8 @@ if OPTIONS.base["initial"]:
             "../../envs/refine2d.yaml"
         threads: 1
         resources:
-            mem_mb=memory(2000),
+            mem_mb=memory("classes_init"),
+            runtime=minutes("classes_init"),
         params:
             options=opts("mask_diameter", "maxshift", "mirror", "simalign", "simralign"),
             run=facts("box", "apix", "working_box"),
@@ -136,7 +141,8 @@ else:
             "../../envs/refine2d.yaml"
         threads: 4
         resources:
-            mem_mb=memory(2000),
+            mem_mb=memory("classes_init_piece"),
+            runtime=minutes("classes_init_piece"),
         params:
             options=opts(
                 "ncls",
@@ -178,7 +184,8 @@ else:
             "../../envs/refine2d.yaml"
         threads: 1
         resources:
-            mem_mb=memory(1000),
+            mem_mb=memory("classes_init"),
+            runtime=minutes("classes_init"),
         params:
             options=opts("ncls"),
             code=code("classes_init"),

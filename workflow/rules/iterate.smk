@@ -16,7 +16,8 @@ rule allrefs:
         "../../envs/refine2d.yaml"
     threads: 4
     resources:
-        mem_mb=memory(2000),
+        mem_mb=memory("allrefs"),
+        runtime=minutes("allrefs"),
     params:
         options=opts(
             "mask_diameter",
@@ -50,7 +51,8 @@ rule basis:
         "../../envs/refine2d.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1000),
+        mem_mb=memory("basis"),
+        runtime=minutes("basis"),
     params:
         options=opts("nbasis"),
         code=code("basis"),
@@ -74,7 +76,8 @@ rule aliref:
         "../../envs/refine2d.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1000),
+        mem_mb=memory("aliref"),
+        runtime=minutes("aliref"),
     params:
         options=opts("naliref", "mask_diameter"),
         run=facts("box", "apix", "working_box"),
@@ -100,7 +103,8 @@ rule simmx_piece:
         "../../envs/refine2d.yaml"
     threads: 8
     resources:
-        mem_mb=memory(2000),
+        mem_mb=memory("simmx_piece"),
+        runtime=minutes("simmx_piece"),
     params:
         options=opts(
             "mask_diameter",
@@ -136,7 +140,8 @@ rule simmx:
         "../../envs/refine2d.yaml"
     threads: 1
     resources:
-        mem_mb=memory(2000),
+        mem_mb=memory("simmx"),
+        runtime=minutes("simmx"),
     params:
         run=facts("n", "box", "working_box"),
         code=code("simmx"),
@@ -162,7 +167,8 @@ rule input_proj_piece:
         "../../envs/refine2d.yaml"
     threads: 4
     resources:
-        mem_mb=memory(2000),
+        mem_mb=memory("input_proj_piece"),
+        runtime=minutes("input_proj_piece"),
     params:
         options=opts("normproj"),
         rows=rows,
@@ -187,7 +193,8 @@ rule input_proj:
         "../../envs/refine2d.yaml"
     threads: 1
     resources:
-        mem_mb=memory(2000),
+        mem_mb=memory("input_proj"),
+        runtime=minutes("input_proj"),
     params:
         run=facts("n", "box", "working_box"),
         code=code("input_proj"),
@@ -214,7 +221,8 @@ rule classmx:
         "../../envs/refine2d.yaml"
     threads: 1
     resources:
-        mem_mb=memory(2000),
+        mem_mb=memory("classmx"),
+        runtime=minutes("classmx"),
     params:
         options=opts("ncls", "minchange", "normproj"),
         run=facts("box", "working_box"),
@@ -242,7 +250,8 @@ rule classes_piece:
         "../../envs/refine2d.yaml"
     threads: 4
     resources:
-        mem_mb=memory(2000),
+        mem_mb=memory("classes_piece"),
+        runtime=minutes("classes_piece"),
     params:
         options=opts(
             "ncls",
@@ -288,7 +297,8 @@ rule classes:
         "../../envs/refine2d.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1000),
+        mem_mb=memory("classes"),
+        runtime=minutes("classes"),
     params:
         options=opts("ncls"),
         run=facts("n", "box", "apix", "working_box"),
@@ -316,7 +326,8 @@ rule state:
         "../../envs/refine2d.yaml"
     threads: 1
     resources:
-        mem_mb=memory(500),
+        mem_mb=memory("state"),
+        runtime=minutes("state"),
     params:
         options=opts("ncls", "minchange"),
         code=code("state"),
@@ -341,7 +352,8 @@ if OPTIONS.base["resultmx"]:
             "../../envs/refine2d.yaml"
         threads: 1
         resources:
-            mem_mb=memory(500),
+            mem_mb=memory("resultmx"),
+            runtime=minutes("resultmx"),
         params:
             code=code("resultmx"),
         message:

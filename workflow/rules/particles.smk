@@ -15,7 +15,8 @@ rule particles_piece:
         "../../envs/refine2d.yaml"
     threads: 4
     resources:
-        mem_mb=memory(2000),
+        mem_mb=memory("particles_piece"),
+        runtime=minutes("particles_piece"),
     params:
         options=opts("apix", "voltage", "cs", "ac", "ctf", "invert", "subset", "mask_diameter"),
         run=facts("n_input", "box", "apix", "working_box"),
@@ -43,7 +44,8 @@ rule particles:
         "../../envs/refine2d.yaml"
     threads: 1
     resources:
-        mem_mb=memory(2000),
+        mem_mb=memory("particles"),
+        runtime=minutes("particles"),
     params:
         options=opts("apix", "voltage", "cs", "ac", "ctf", "subset"),
         run=facts("n_input", "box", "apix", "working_box"),

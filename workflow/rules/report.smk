@@ -24,7 +24,8 @@ rule quality:
         "../../envs/refine2d.yaml"
     threads: 1
     resources:
-        mem_mb=memory(2000),
+        mem_mb=memory("quality"),
+        runtime=minutes("quality"),
     params:
         options=opts("mask_diameter"),
         run=facts("input", "n_input", "box", "apix", "fingerprint", "version"),
@@ -53,7 +54,8 @@ rule report:
         "../../envs/refine2d.yaml"
     threads: 1
     resources:
-        mem_mb=memory(3000),
+        mem_mb=memory("report"),
+        runtime=minutes("report"),
     params:
         options=opts(*(name for name in OPTIONS.base if name not in IDLE), iteration=LAST),
         run=facts("input", "n_input", "box", "apix", "fingerprint", "version"),
@@ -80,7 +82,8 @@ rule curves:
         "../../envs/refine2d.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1000),
+        mem_mb=memory("curves"),
+        runtime=minutes("curves"),
     params:
         code=code("curves"),
     message:
@@ -103,7 +106,8 @@ rule classes_pdf:
         "../../envs/refine2d.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1000),
+        mem_mb=memory("classes_pdf"),
+        runtime=minutes("classes_pdf"),
     params:
         run=facts("apix"),
         code=code("classes_pdf"),
@@ -131,7 +135,8 @@ rule select:
         "../../envs/refine2d.yaml"
     threads: 1
     resources:
-        mem_mb=memory(2000),
+        mem_mb=memory("select"),
+        runtime=minutes("select"),
     params:
         run=facts("input", "fingerprint"),
         code=code("selection"),
@@ -158,7 +163,8 @@ rule movie:
         "../../envs/refine2d.yaml"
     threads: 1
     resources:
-        mem_mb=memory(2000),
+        mem_mb=memory("movie"),
+        runtime=minutes("movie"),
     params:
         options=opts("movie_classes", "mask_diameter", "maxshift", "mirror", iteration=LAST),
         run=facts("box", "apix", "working_box"),

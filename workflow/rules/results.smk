@@ -13,7 +13,8 @@ rule classes_full_piece:
         "../../envs/refine2d.yaml"
     threads: 4
     resources:
-        mem_mb=memory(4000),
+        mem_mb=memory("classes_full_piece"),
+        runtime=minutes("classes_full_piece"),
     params:
         options=opts(
             "apix",
@@ -51,7 +52,8 @@ rule classes_mrcs:
         "../../envs/refine2d.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1000),
+        mem_mb=memory("classes_mrcs"),
+        runtime=minutes("classes_mrcs"),
     params:
         run=facts("box", "apix"),
         code=code("classes_mrcs"),
@@ -75,7 +77,8 @@ rule classes_png:
         "../../envs/refine2d.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1000),
+        mem_mb=memory("classes_png"),
+        runtime=minutes("classes_png"),
     params:
         options=opts("mask_diameter", iteration=LAST),
         run=facts("apix"),
@@ -101,7 +104,8 @@ rule particles_star:
         "../../envs/refine2d.yaml"
     threads: 1
     resources:
-        mem_mb=memory(2000),
+        mem_mb=memory("particles_star"),
+        runtime=minutes("particles_star"),
     params:
         options=opts("apix", "voltage", "cs", "ac"),
         run=facts("box", "apix", "working_box"),
@@ -127,7 +131,8 @@ rule particles_cs:
         "../../envs/refine2d.yaml"
     threads: 1
     resources:
-        mem_mb=memory(2000),
+        mem_mb=memory("particles_cs"),
+        runtime=minutes("particles_cs"),
     params:
         options=opts("apix", "voltage", "cs", "ac", "invert"),
         run=facts("box", "apix", "working_box"),
@@ -153,7 +158,8 @@ rule class_sets:
         "../../envs/refine2d.yaml"
     threads: 1
     resources:
-        mem_mb=memory(2000),
+        mem_mb=memory("class_sets"),
+        runtime=minutes("class_sets"),
     params:
         code=code("class_sets"),
     message:
@@ -173,7 +179,8 @@ rule parms:
         "../../envs/refine2d.yaml"
     threads: 1
     resources:
-        mem_mb=memory(500),
+        mem_mb=memory("parms"),
+        runtime=minutes("parms"),
     params:
         options=opts(*OPTIONS.base),
         later=str(OPTIONS.later),

@@ -21,6 +21,13 @@ from refine2d.files import SEALED, check, copy, remove_unfinished, set_aside
 
 PATIENCE = 10.0  # seconds between two lines of progress
 GRACE = 20.0  # seconds that a job has to end after SIGTERM; Slurm waits 30 by default before it kills
+BLAS_THREADS = (
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "OMP_NUM_THREADS",
+)
 FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -107,6 +114,7 @@ def job(snakemake) -> Iterator[Job]:
         The object that Snakemake gives to a script.
     """
     log = _logger(str(snakemake.log[0]))
+    os.environ.update(dict.fromkeys(BLAS_THREADS, "1"))  # for a BLAS that is loaded later
     try:
         with threadpool_limits(1, "blas"):
             task = Job(snakemake, log)

@@ -1,0 +1,69 @@
+"""Profiles agree in what they share; containers have the pins of the requirements and nothing else."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from refine2d import needs
+from refine2d.run import Run
+
+ROOT = Path(__file__).parents[2]
+PROFILES = sorted(path.parent.name for path in ROOT.glob("profiles/*/config.yaml"))
+SHARED = ("rerun-triggers", "rerun-incomplete", "nolock", "quiet")
+
+
+def profile(name):
+    return yaml.safe_load((ROOT / "profiles" / name / "config.yaml").read_text())
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_what_decides_about_reruns_is_the_same_in_every_profile(name):
+    assert len(PROFILES) == 4
+    assert {key: profile(name)[key] for key in SHARED} == {key: profile("default")[key] for key in SHARED}
+
+
+def test_the_groups_name_rules():
+    text = "".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
+    for entry in profile("slurm")["groups"]:
+        assert f"rule {entry.split('=')[0]}:" in text
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", "refine2d.def"])
+def test_a_container_installs_the_pinned_requirements_alone(name):
+    lines = [line.strip() for line in (ROOT / "envs" / name).read_text().splitlines()]
+    installs = [line for line in lines if "install" in line.split("#")[0]]
+    assert len(installs) == 1 and installs[0].endswith("--requirement /refine2d/envs/requirements.txt")
+    conda = yaml.safe_load((ROOT / "envs/refine2d.yaml").read_text())["dependencies"]
+    python = next(entry.split("=")[1] for entry in conda if str(entry).startswith("python="))
+    assert any(f"python:{python}-slim" in line for line in lines)
+
+
+def run(n, box=128, working_box=64, chunk=4096):
+    names = {"input": "a", "files": (), "fingerprint": "", "apix_file": None, "version": "", "shrink": 0}
+    sizes = {"n_input": n, "n": n, "box": box, "working_box": working_box, "chunk": chunk}
+    return Run(**names, **sizes, apix=2.0, subset=0)
+
+
+OPTIONS = {"ncls": 50, "naliref": 50, "nbasis": 49}
+STEPS = ("particles_piece", "particles", "simmx_piece", "classmx", "classes_piece", "particles_star", "state")
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_more_particles_never_need_less(step):
+    for need in (needs.memory, needs.minutes):
+        small, large = (need(step, run(n), OPTIONS, 4) for n in (5000, 500_000))
+        assert 0 < small <= large
+
+
+def test_memory_covers_what_was_measured():
+    """5,000 particles, 50 classes, working box 64, 2 threads: the largest resident sizes, in MB."""
+    measured = {
+        "simmx_piece": 384,
+        "classes_piece": 308,
+        "classes_init_piece": 331,
+        "input_fp": 378,
+        "classmx": 136,
+    }
+    for step, size in measured.items():
+        assert needs.memory(step, run(5000, 64), OPTIONS, 2) > 1.1 * size

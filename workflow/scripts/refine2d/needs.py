@@ -1,0 +1,72 @@
+"""Memory and time that the jobs of a step need, for a cluster: what was measured, and a fifth to spare."""
+
+import math
+
+from refine2d.forecast import JOB, PAIR, PARTICLE
+
+SPARE = 1.2
+START = 300.0  # MB of a job with compiled kernels, before it reads anything
+COLUMNS = 150e-6  # MB a particle, of the store's columns
+TABLE = 2.5e-3  # MB a particle, of a STAR table in memory
+TEMPLATES = 256.0  # MB of rotated references, at most
+BATCH = 1024  # particles that are aligned at a time
+LARGEST = 3  # a large class, in mean sizes
+MINUTES = 10  # of any job, for a slow disk and a cold start
+SLOW = 3  # a core of a cluster may be that much slower
+
+
+def memory(step: str, run, options: dict, threads: int) -> float:
+    """MB of a job of a step.
+
+    Parameters
+    ----------
+    step : str
+        Its rule.
+    run : Run
+    options : dict
+        Resolved options (`options.resolve`).
+    threads : int
+    """
+    n, classes = run.n, options["ncls"]
+    image, full = 4e-6 * run.working_box**2, 4e-6 * run.box**2
+    table = TABLE * run.n_input
+    vectors = 8e-6 * n * (options["nbasis"] + 4)
+    more = {
+        "particles_piece": table + 20 * 64 * full,
+        "particles": table,
+        "input_fp": 8 * max(2000, 10 * classes) * image,
+        "classes_init_piece": 6 * threads * LARGEST * max(2000 / classes, 10) * image,
+        "simmx_piece": TEMPLATES + 8 * BATCH * image,
+        "simmx": 30e-6 * run.chunk * classes,
+        "input_proj_piece": 16 * 64 * threads * image,
+        "input_proj": 3 * vectors,
+        "classmx": 3 * vectors,
+        "classes_piece": 6 * threads * LARGEST * n / classes * image,
+        "classes_full_piece": table + 16 * 64 * threads * full,
+        "classes_mrcs": 2 * classes * full,
+        "quality": vectors + classes * image,
+        "report": vectors + 8 * classes * full,
+        "movie": vectors + 500,
+    }
+    writes_tables = {"particles_star", "particles_cs", "class_sets", "select"}
+    return SPARE * (
+        START + COLUMNS * n + more.get(step, 2 * table if step in writes_tables else 10 * classes * image)
+    )
+
+
+def minutes(step: str, run, options: dict, threads: int) -> int:
+    """Minutes of a job of a step; arguments as in `memory`."""
+    area = (run.working_box / 64) ** 2
+    pairs = PARTICLE + PAIR * options["naliref"]
+    share = run.n / min(run.chunks, options["ncls"])
+    seconds = {
+        "particles_piece": run.chunk * PARTICLE * (run.box / 64) ** 2,
+        "input_fp": max(2000, 10 * options["ncls"]) * PARTICLE * area,
+        "classes_init_piece": max(2000, 10 * options["ncls"]) * 10 * PARTICLE * area,
+        "simmx_piece": run.chunk * pairs * area / threads,
+        "input_proj_piece": run.chunk * PARTICLE * area / threads,
+        "classmx": run.n * PARTICLE,
+        "classes_piece": share * 4 * PARTICLE * area / threads,
+        "classes_full_piece": share * 4 * PARTICLE * (run.box / 64) ** 2 / threads,
+    }
+    return MINUTES + math.ceil(SLOW * SPARE * (JOB + seconds.get(step, run.n * PARTICLE / 4)) / 60)
