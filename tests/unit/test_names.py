@@ -40,6 +40,12 @@ def test_a_name_and_its_parameters(option, text, name, params, idle):
         ("simcmp", "frc:minres=inf", "minres of frc is 'inf', but it must be a number."),
         ("simcmp", "frc:nweight=2", "nweight of frc is '2', but it must be 0 or 1."),
         ("simralign", "refine:maxiter=2.5", "maxiter of refine is '2.5', but it must be a whole number."),
+        (
+            "simalign",
+            "rtf_slow_exhaustive:transtep=0",
+            "transtep of rtf_slow_exhaustive is 0, but it must be at least 0.5",
+        ),
+        ("simralign", "refine:maxiter=-1", "maxiter of refine is -1, but it must be at least 1."),
         ("simalign", "refine", "name it in simralign or classralign."),
         (
             "simalign",

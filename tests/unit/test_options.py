@@ -140,6 +140,7 @@ def test_defaults_fit_any_particles(n, box, apix, data):
         ({"mask_diameter": 129}, 1000, 64, "mask_diameter is 129 A, but the box is 128 A wide"),
         ({"maxshift": 22}, 1000, 64, "maxshift is 22 pixels, but the box is 64"),
         ({"naliref": 33}, 1000, 64, "naliref is 33, but there are only 32 averages"),
+        ({"simalign": "rotate_translate:maxshift=22"}, 1000, 64, "maxshift of simalign is too large"),
         ({}, 1000, 23, "box is 23 pixels, but at least 24"),
     ],
 )

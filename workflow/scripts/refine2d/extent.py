@@ -51,7 +51,7 @@ def plan(options, run, stage: str = "class") -> Plan:
         translate,
         coarse_band=_band(COARSE_BAND, run.apix * step, first),
         band=_band(FINE_BAND, run.apix * step, first, then),
-        shift_step=first.get("transtep", COARSE_STEP * step) / step,
+        shift_step=max(0.5, first.get("transtep", COARSE_STEP * step) / step),
         angle_step=first.get("angstep", 360.0),
         local=refiner.name != "none",
         moves=then.get("maxiter", MOVES),

@@ -124,6 +124,17 @@ ELSEWHERE = {
 }
 
 
+LEAST = {
+    "maxshift": 0.5,
+    "transtep": 0.5,
+    "angstep": 0.5,
+    "maxiter": 1,
+    "rounds": 1,
+    "radius": 1.0,
+    "width": 0.5,
+}
+
+
 @dataclass(frozen=True)
 class Named:
     """A name with its parameters.
@@ -174,8 +185,10 @@ def parse(option: str, text: str) -> Named:
         kind_of_value = table[name][key]
         if kind_of_value is IDLE:
             idle.append(key)
-        else:
-            params[key] = _value(option, name, key, value, kind_of_value)
+            continue
+        params[key] = _value(option, name, key, value, kind_of_value)
+        if params[key] < LEAST.get(key, params[key]):
+            raise UserError(f"{option}: {key} of {name} is {value}, but it must be at least {LEAST[key]:g}.")
     return Named(name, params, tuple(idle))
 
 

@@ -116,6 +116,11 @@ def misfits(values: dict, n: int, box: int, apix: float) -> list[str]:
         found.append(
             f"maxshift is {values['maxshift']:g} pixels, but the box is {box}: give at most a third of it."
         )
+    for name in ("simalign", "classalign"):
+        if names.parse(name, values[name]).params.get("maxshift", 0) > box / 3:
+            found.append(
+                f"maxshift of {name} is too large for a box of {box} pixels: give at most a third of it."
+            )
     if values["naliref"] > values["ncls"]:
         found.append(f"naliref is {values['naliref']}, but there are only {values['ncls']} averages (ncls).")
     return found
