@@ -120,6 +120,16 @@ def test_short_forms_and_what_has_no_effect(stack):
     assert "simralign: stepx of refine has no effect here." in printed
 
 
+def test_a_stack_that_eman2_has_phase_flipped_is_taken_as_such(stack, tmp_path):
+    images = list(read_hdf(stack / "inputparticles.hdf"))
+    plain, flipped = ({"apix_x": 7.0, "ctf_phase_flipped": value} for value in (0, 1))
+    for name, header in (("plain", plain), ("header", flipped), ("a__ctf_flip", plain)):
+        write_hdf(tmp_path / f"{name}.hdf", images, [header] * len(images))
+        said = call(tmp_path, f"--input={name}.hdf --ncls=4 --check")
+        assert ("ctf is flipped" in said) == (name != "plain")
+    assert "ctf is flipped" not in call(tmp_path, "--input=header.hdf --ctf=none --ncls=4 --check")
+
+
 def test_every_option_is_a_flag_and_has_help(stack):
     printed = call(stack, "--help")
     schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())

@@ -11,6 +11,8 @@ import re
 import sys
 from pathlib import Path
 
+import h5py
+import numpy as np
 import yaml
 
 from refine2d import names, options, run
@@ -113,6 +115,9 @@ def prepare(given: argparse.Namespace, schema: dict) -> list[str] | None:
         config, changed = resumed(folder, config, schema)
     elif "input" not in config:
         raise UserError("input is missing: give --input=particles.hdf.")
+    if "ctf" not in config and phase_flipped(str(config["input"])):
+        config["ctf"] = "flipped"
+        print(f"{config['input']} is phase-flipped, as EMAN2 says in its header or name: ctf is flipped.")
     values = options.read(config, schema, changes)
     if changed:
         later = {name: value for name, value in changed[-1].items() if name != "from"}
@@ -155,6 +160,17 @@ def options_of(given: argparse.Namespace, schema: dict) -> dict:
     for name in empty:
         del config[name]
     return {name: typed(config[name]) for name in schema["properties"] if name in config}
+
+
+def phase_flipped(path: str) -> bool:
+    """Whether EMAN2 says that a stack's phases are flipped: by its first image's header, or by its name."""
+    if "ctf_flip" in Path(path).name:
+        return True
+    if not h5py.is_hdf5(path):
+        return False
+    with h5py.File(path) as file:
+        first = file.get("MDF/images/0")
+        return first is not None and bool(np.any(first.attrs.get("EMAN.ctf_phase_flipped", 0)))
 
 
 def typed(value):
@@ -224,6 +240,8 @@ def resumed(folder: Path, given: dict, schema: dict) -> tuple[dict, list[dict] |
         raise UserError(f"{folder} holds no run to resume: start it without --resume.")
     started = folder / CONFIG
     config = yaml.safe_load(started.read_text()) if started.is_file() else given
+    if "input" not in config:
+        raise UserError(f"{folder} was not started by e2refine2d.py: give --input and its other options too.")
     changes = yaml.safe_load((folder / CHANGES).read_text()) if (folder / CHANGES).is_file() else []
     known = schema["properties"]
     now = options.read(config, schema, folder / CHANGES).at(complete(folder) + 1)
