@@ -343,7 +343,7 @@ def test_the_user_reads_forecast_times_and_where_the_report_is(finished):
     )
     assert re.search(r"It took .* of memory in a job, \d+ MB on disk\.\nForecast: [0-9a-z ]+ s", printed)
     assert re.search(
-        r"Iteration 1: 147 particles .* median resolution \d+\.\d A, in [0-9a-z ]+ s, about [0-9a-z ]+ s for 1 more",
+        rf"Iteration 1: {SMALL.n - 3} particles .* median resolution \d+\.\d A, in [0-9a-z ]+ s, about [0-9a-z ]+ s for 1 more",
         printed,
     )
     assert re.search(rf"Iteration 2: {SMALL.n} particles aligned in [0-9a-z ]+ s, \d+ a second", printed)
