@@ -155,3 +155,10 @@ def test_what_is_given_is_not_resolved():
     values = options.resolve(read(**given).base, 1000, 64, 2.0)
     assert {name: values[name] for name in given} == given
     assert values["voltage"] is None
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\0b", "a{b}", "\x1b[2J"])
+@pytest.mark.parametrize("option", ["input", "path", "exclude"])
+def test_names_that_snakemake_or_a_table_would_take_for_something_else(option, name):
+    (sentence,) = mistakes(**{option: name})
+    assert sentence.startswith(f"{option} is {name!r}, but the name of a file or folder here cannot have")

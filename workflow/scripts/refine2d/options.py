@@ -14,6 +14,7 @@ from refine2d.errors import UserError
 MASK = 0.9  # diameter of the automatic mask, of the box
 MAXSHIFT = 0.125  # largest automatic shift, of the box
 NBASIS = 64  # most MSA vectors, if left to the program
+FILES = ("input", "path", "exclude", "initial", "selection", "resultmx")
 SMALLEST_BOX = 24  # pixels
 SMALLEST_CLASS = 4  # particles a class, on average
 
@@ -69,7 +70,7 @@ def read(config: dict, schema: dict, overlay: str | Path | None = None) -> Optio
     options = Options(base, tuple(later))
     for first in (0, *(first for first, _ in later)):
         mistakes += [m for m in _conflicts(options.at(first)) if m not in mistakes]
-    mistakes += _missing(base)
+    mistakes += _unusable(base) or _missing(base)
     if mistakes:
         raise UserError("\n".join(mistakes))
     return options
@@ -184,6 +185,15 @@ def _conflicts(values: dict) -> list[str]:
             "set classkeepsig to true if you mean standard deviations."
         )
     return found
+
+
+def _unusable(values: dict) -> list[str]:
+    """Names of files that Snakemake takes for patterns, or that no table can hold; all others are taken as they are."""
+    return [
+        f"{name} is {values[name]!r}, but the name of a file or folder here cannot have {{, }} or control characters."
+        for name in FILES
+        if not str(values.get(name) or "").isprintable() or set("{}") & set(str(values.get(name) or ""))
+    ]
 
 
 def _missing(values: dict) -> list[str]:

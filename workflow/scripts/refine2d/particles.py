@@ -16,6 +16,7 @@ import numpy as np
 
 from refine2d import fourier, noise, normalize
 from refine2d.ctf import CtfTable, ctf, ring_power
+from refine2d.datasets import read
 from refine2d.errors import Damaged, UserError
 from refine2d.files import atomic
 
@@ -301,8 +302,8 @@ def merge(
     for piece in pieces:
         with h5py.File(piece) as file:
             for name in columns:
-                columns[name].append(file[name][:])
-            power, count = power + file["power"][:], count + file["count"][:]
+                columns[name].append(read(file, name))
+            power, count = power + read(file, "power"), count + read(file, "count")
             shapes.append(file["images"].shape)
     bad, contrast, crc = (np.concatenate(columns[name]) for name in columns)
     used = bad == normalize.OK
@@ -366,13 +367,13 @@ class ParticleStore:
     def __init__(self, path):
         self._path, self._folder = path, Path(path).parent
         with h5py.File(path) as file:
-            self._crc = file["crc"][:]
+            self._crc = read(file, "crc")
             for name in ("number", "used", "bad", "contrast", "group", "noise"):
-                setattr(self, name, file[name][:])
-            self._group_apix, self._premultiplied = file["group_apix"][:], file["premultiplied"][:]
+                setattr(self, name, read(file, name))
+            self._group_apix, self._premultiplied = read(file, "group_apix"), read(file, "premultiplied")
             self.ctf = None
             if "ctf" in file:
-                self.ctf = CtfTable(*(file[f"ctf/{field.name}"][:] for field in fields(CtfTable)))
+                self.ctf = CtfTable(*(read(file, f"ctf/{field.name}") for field in fields(CtfTable)))
             self.box, self.input_box = int(file.attrs["box"]), int(file.attrs["input_box"])
             self.apix, self.input_apix = float(file.attrs["apix"]), float(file.attrs["input_apix"])
             self.ctf_mode = str(file.attrs["ctf_mode"])

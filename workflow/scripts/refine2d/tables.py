@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 import h5py
 import numpy as np
 
+from refine2d.datasets import read
 from refine2d.files import atomic
 from refine2d.frc import resolution
 from refine2d.stacks.hdf import HdfWriter, read_hdf, read_headers, write_hdf
@@ -36,7 +37,7 @@ def read_arrays(paths: Iterable, name: str) -> np.ndarray:
     found = []
     for path in paths:
         with h5py.File(path) as file:
-            found.append(file[name][:])
+            found.append(read(file, name))
     return np.concatenate(found)
 
 
