@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests/workflow"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow/scripts"))
 
-from crash import Tally, interrupt
+from interrupting import Tally, interrupt
 from small_project import Project, write_particles
 
 

@@ -7,7 +7,7 @@ import time
 
 import h5py
 import pytest
-from crash import Tally, interrupt
+from interrupting import Tally, interrupt
 
 SEED, KILLS = 4, 10
 
