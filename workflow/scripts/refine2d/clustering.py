@@ -5,7 +5,7 @@ Lloyd's algorithm (1982, doi:10.1109/TIT.1982.1056489); seeds by k-means++ (Arth
 
 import numpy as np
 
-SMALLEST = 0.2  # least share of the mean class size that a class should have
+SMALLEST = 0.1  # least share of the mean class size that a class should have
 BLOCK = 4096  # rows of one distance product; fixed, so that its bits are
 
 
