@@ -25,6 +25,20 @@ def test_basis_is_that_of_scikit_learn_with_fixed_signs():
     assert np.allclose(ours @ ours.T, np.eye(6), atol=1e-5)
 
 
+def test_noise_of_the_points_is_told_from_their_signal():
+    """Points in a planted 3-dimensional subspace, with isotropic noise of known variance."""
+    rng = np.random.default_rng(7)
+    axes = np.linalg.qr(rng.standard_normal((400, 3)))[0].T
+    planted = np.array([50.0, 20.0, 8.0])
+    points = (rng.standard_normal((300, 3)) * np.sqrt(planted)) @ axes + 0.1 * rng.standard_normal((300, 400))
+    space = msa.basis(points.astype(np.float32), 6)
+    assert np.allclose(space.signal[:3], planted, rtol=0.25)
+    assert 0.1 * 0.01 < space.noise < 0.02
+    assert (space.signal[3:] < 0.05 * space.signal[2]).all()
+    few = msa.basis(points[:10].astype(np.float32), 6)
+    assert few.noise == 0 and (few.signal == few.eigval).all()
+
+
 def test_more_vectors_than_points_gives_what_there_is():
     assert len(msa.basis(pictures(4), 10).vectors) == 3
     assert len(msa.basis(np.repeat(pictures(1), 5, axis=0), 10).vectors) == 1
@@ -46,7 +60,7 @@ def test_projection_is_the_naive_posterior_mean():
     c2[:, 0] = c2[:, -1] = 0
     got = msa.Projector(space).project(images, c2)
     for mine, image, weights in zip(got, images, c2, strict=True):
-        theirs = naive.posterior_mean(image, space.mean, space.vectors, space.eigval, weights)
+        theirs = naive.posterior_mean(image, space.mean, space.vectors, space.signal, weights)
         assert np.allclose(mine, theirs, rtol=2e-3, atol=2e-3 * np.abs(theirs).max())
 
 

@@ -116,7 +116,7 @@ def test_a_basis_comes_back(tmp_path, shape):
     made = basis(RNG.normal(size=shape).astype(np.float32), 5)
     write_basis(tmp_path / "b.hdf", made)
     found = read_basis(tmp_path / "b.hdf")
-    for name in ("mean", "vectors", "eigval", "explvarfrac"):
+    for name in ("mean", "vectors", "eigval", "explvarfrac", "noise"):
         np.testing.assert_array_equal(getattr(found, name), getattr(made, name))
     assert read_headers(tmp_path / "b.hdf")[0]["eigval"] == 0
 

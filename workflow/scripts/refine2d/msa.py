@@ -6,6 +6,8 @@ import numpy as np
 
 from .fourier import ft, ring_sum
 
+ENOUGH = 16  # spanned dimensions of which the lesser half is taken for noise
+
 
 @dataclass
 class Basis:
@@ -21,12 +23,25 @@ class Basis:
         (nbasis,) float64 variance along each vector.
     explvarfrac : ndarray
         (nbasis,) float64 share of all variance.
+    noise : float
+        Variance that noise alone has along any vector: the mean over the lesser half of all spanned dimensions; 0 where
+        they are too few to tell.
     """
 
     mean: np.ndarray
     vectors: np.ndarray
     eigval: np.ndarray
     explvarfrac: np.ndarray
+    noise: float = 0.0
+
+    @property
+    def signal(self) -> np.ndarray:
+        """(nbasis,) float64 variance along each vector without the noise's, at least a fiftieth of the whole.
+
+        The maximum-likelihood estimate of probabilistic principal components (Tipping & Bishop 1999,
+        doi:10.1111/1467-9868.00196).
+        """
+        return np.maximum(self.eigval - self.noise, 0.02 * self.eigval)
 
 
 def basis(points: np.ndarray, nvectors: int) -> Basis:
@@ -59,6 +74,7 @@ def basis(points: np.ndarray, nvectors: int) -> Basis:
         vectors.reshape(count, *shape).astype(np.float32),
         variance[:count],
         share,
+        float(variance[spanned // 2 : spanned].mean()) if spanned >= ENOUGH else 0.0,
     )
 
 
@@ -77,8 +93,8 @@ def unit(vectors: np.ndarray) -> np.ndarray:
 class Projector:
     """Posterior means of particles in a subspace of images.
 
-    A particle is ``C (mean + sum v_b b) + noise``; with the prior variance of each coefficient taken from the averages,
-    its posterior mean solves ``(G + 1/eigval) v = <b, back(Y)> - <b, C^2/s2 mean>`` with
+    A particle is ``C (mean + sum v_b b) + noise``; with the prior variance of each coefficient taken from the averages
+    (`Basis.signal`), its posterior mean solves ``(G + 1/signal) v = <b, back(Y)> - <b, C^2/s2 mean>`` with
     ``G_ab = sum over rings of c2 <a, b>``, the Wiener form of probabilistic principal components (Tipping & Bishop
     1999, doi:10.1111/1467-9868.00196).
 
@@ -97,7 +113,7 @@ class Projector:
         gram = np.stack(rows)  # (nbasis, nbasis + 1, rings)
         self._gram = np.ascontiguousarray(np.moveaxis(gram[:, :n], 2, 0).reshape(gram.shape[2], -1))
         self._mean = np.ascontiguousarray(gram[:, n].T)
-        self._prior = np.diag(1 / np.maximum(space.eigval, 1e-12))
+        self._prior = np.diag(1 / np.maximum(space.signal, 1e-12))
 
     def _information(self, c2: np.ndarray) -> np.ndarray:
         n = len(self._flat)
