@@ -35,7 +35,7 @@ def test_the_averages_of_an_iteration_alone(continued: Project):
     large = ("--max-checksum-file-size", "0")
     stale = continued.planned(flags=large)
     assert "allrefs" in stale and "simmx_piece" in stale and "particles" not in stale
-    continued.run(flags=("--touch",))
+    continued.run(flags=("--touch", *large))
     assert continued.planned(flags=large) == {}
 
 
