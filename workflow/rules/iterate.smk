@@ -238,6 +238,7 @@ rule classes_piece:
         particles=at("particles.h5"),
         lst=at("particles.lst"),
         allrefs=at("allrefs_{YY}.hdf"),
+        basis=at("basis_{YY}.hdf"),
         classmx=at("classmx_{YY}.hdf"),
         state=before("state_{YY}.json"),
     output:

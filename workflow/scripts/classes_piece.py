@@ -10,6 +10,7 @@ with job(snakemake) as task:
     import numpy as np
 
     from refine2d.averaging import FLOOR, class_average
+    from refine2d.basisfile import read_basis
     from refine2d.extent import plan
     from refine2d.fourier import ft, ring_mean
     from refine2d.recipes import recipe
@@ -23,15 +24,15 @@ with job(snakemake) as task:
     labels, _, alignments = read_classmx(task.input.classmx, scale(task.run))
     extent = plan(options, task.run)
     allrefs = read_hdf(task.input.allrefs)
-    power = np.abs(ft(allrefs)) ** 2
-    floor = FLOOR * ring_mean(power, store.box).mean(0)
+    floor = FLOOR * ring_mean(np.abs(ft(allrefs)) ** 2, store.box).mean(0)
+    space = read_basis(task.input.basis)
 
     def average(number):
         rows = np.flatnonzero(labels == number)
         how = recipe(options, task.run, allrefs[number] if options.classrefsf else None)
         if options.classnormproc == "normalize.toimage":
             store.fit(rows, alignments[rows], allrefs[number])
-        rules = options.classiter, options.classkeep, options.classkeepsig, floor, how
+        rules = options.classiter, options.classkeep, options.classkeepsig, floor, how, space
         made = class_average(store, rows, alignments[rows], extent, *rules)
         members = members_of(number, rows, made)
         header = class_header(number, members, made.frc, task.input.lst, store.apix)

@@ -6,12 +6,13 @@ from functools import partial
 
 import numpy as np
 
-from . import averagers
+from . import averagers, denoise
 from .averagers import FLOOR, Averager
 from .centering import DEFAULT, offset, shifted
 from .fourier import ft, ift, nrings, radius, ring_index, ring_sum, soft_mask, spread_rings
 from .frc import frc
 from .matching import Matcher, Matching
+from .msa import Basis
 from .names import Named
 from .particles import ParticleStore
 from .search import Plan, References, align
@@ -94,6 +95,7 @@ def class_average(
     keepsig: bool,
     floor: np.ndarray | float,
     recipe: Recipe = STANDARD,
+    space: Basis | None = None,
 ) -> ClassAverage:
     """Average a class, aligning its members to the running average.
 
@@ -115,6 +117,8 @@ def class_average(
     floor : ndarray or float
         Least signal power of a ring, (rings,) float64.
     recipe : Recipe
+    space : Basis, optional
+        MSA space in whose frame `alignments` are, for telling noise in the first running average.
 
     Returns
     -------
@@ -124,6 +128,9 @@ def class_average(
     kept = np.ones(len(rows), bool)
     quality = np.zeros(len(rows), np.float32)
     image, halves = members.average(alignments, kept, plan.mask_radius, floor)
+    if rounds and space is not None and recipe.averager.is_sum:
+        of_halves = (recipe.averager.finish(t[None], w[None], floor) for t, w in zip(*halves, strict=True))
+        image = denoise.by_halves(image, masked(np.stack(list(of_halves)), plan.mask_radius), space)
     for _ in range(rounds):
         image = recipe.centred(image, plan.mask_radius)
         alignments, quality = align_members(members, image, plan)
