@@ -10,7 +10,7 @@ from refine2d.errors import Damaged, UserError
 
 DEMO = "demo"  # the option `input` that stands for simulated particles
 DEMO_STAR = "demo/particles.star"
-CHUNK = 4096  # rows of a chunk, at most, unless the options say otherwise
+CHUNK = 16384  # rows of a chunk, at most, unless the options say otherwise
 BATCH = 64  # a chunk is a multiple of it, so that results do not depend on the chunks
 SAMPLE = 1 << 16  # bytes that a fingerprint reads at each of its places
 PLACES = 16  # places of a file, and files of an input, that a fingerprint reads
