@@ -8,9 +8,10 @@ A run is a run folder of this workflow (its last iteration, or `--iteration`), a
 file, or a text file with a class number on each line (-1 for none).
 
 `spread` is the median angle between the viewing axes of two members of a class, each particle counting
-once; the sign of an axis is ignored, since opposite views are mirror images. Ideal is the half sphere cut
-into K equal caps. `FRC` compares each average with the noise-free projection at its members' mean axis,
-after rotation, mirror and shift, in the whole box.
+once; the sign of an axis is ignored, since opposite views are mirror images, and so are turns of the molecule's
+symmetry. Ideal is what has to be told apart of the half sphere, cut into K equal caps. `FRC` compares each average with
+the noise-free projection at its members' mean axis, after rotation, mirror and shift, in the whole box. A class
+is of the molecule, or the junk, that most of its members are; figures of poses are of these members.
 """
 
 import argparse
@@ -25,7 +26,10 @@ import starfile
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "workflow" / "scripts"))
 from refine2d import fourier, simulate, transforms
+from refine2d.molecules import symmetry
 from refine2d.stacks import hdf
+
+ALONE = np.eye(3)[None]
 
 
 @dataclass
@@ -60,7 +64,7 @@ def _read_folder(folder: Path, iteration: int | None) -> Run:
     number = done[-1] if iteration is None else iteration
     result = folder / f"resultmx_{number:02d}.hdf"
     table = hdf.read_hdf(result if result.exists() else folder / f"classmx_{number:02d}.hdf")[:, :, 0]
-    label, weight, dx, dy, alpha, flip = table
+    label, weight, dx, dy, alpha, flip = table[:6]
     with h5py.File(folder / "particles.h5") as store:
         rows, apix = store["number"][:], float(store.attrs["apix"])
     averages = folder / (f"classes_{number:02d}.hdf" if number else "classes_init.hdf")
@@ -106,12 +110,13 @@ def read_averages(path: str | Path) -> tuple[np.ndarray, float]:
         return data.reshape(-1, *data.shape[-2:]), float(file.voxel_size.x)
 
 
-def angles_between(axes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Angles (n, m) in degrees between axes (n, 3) and (m, 3) whose signs do not matter."""
-    return np.rad2deg(np.arccos(np.minimum(np.abs(axes @ others.T), 1)))
+def angles_between(axes: np.ndarray, others: np.ndarray, symmetry: np.ndarray = ALONE) -> np.ndarray:
+    """Angles (n, m) in degrees between axes (n, 3) and (m, 3) whose signs and symmetric copies are alike."""
+    cosine = np.max([np.abs(axes @ turn @ others.T) for turn in symmetry], axis=0)
+    return np.rad2deg(np.arccos(np.minimum(cosine, 1)))
 
 
-def spread(axes: np.ndarray, labels: np.ndarray) -> float:
+def spread(axes: np.ndarray, labels: np.ndarray, symmetry: np.ndarray = ALONE) -> float:
     """Median angle in degrees between two members of a class, each particle counting once; 0 if alone."""
     angles, weights = [], []
     for label in np.unique(labels[labels >= 0]):
@@ -119,7 +124,7 @@ def spread(axes: np.ndarray, labels: np.ndarray) -> float:
         if len(members) == 1:
             pairs = np.zeros(1)
         else:
-            pairs = angles_between(members, members)[np.triu_indices(len(members), 1)]
+            pairs = angles_between(members, members, symmetry)[np.triu_indices(len(members), 1)]
         angles.append(pairs)
         weights.append(np.full(len(pairs), len(members) / len(pairs)))
     return weighted_median(np.concatenate(angles), np.concatenate(weights))
@@ -141,8 +146,12 @@ def weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
     return float(np.asarray(values)[order][np.searchsorted(total, total[-1] / 2)])
 
 
-def mean_axis(axes: np.ndarray) -> np.ndarray:
-    """The unit vector (3,) that is nearest to all axes (n, 3), signs ignored."""
+def mean_axis(axes: np.ndarray, symmetry: np.ndarray = ALONE) -> np.ndarray:
+    """The unit vector (3,) that is nearest to all axes (n, 3), signs ignored, each in its best symmetric copy."""
+    if len(symmetry) > 1:
+        middle = axes[np.median(angles_between(axes, axes, symmetry), axis=1).argmin()]
+        copies = axes @ symmetry  # (m, n, 3)
+        axes = copies[np.abs(copies @ middle).argmax(0), np.arange(len(axes))]
     return np.linalg.eigh(axes.T @ axes)[1][:, -1]
 
 
@@ -223,31 +232,35 @@ def resolution(curve: np.ndarray, apix: float) -> float:
 
 
 def average_resolutions(
-    run: Run, axes: np.ndarray, molecule: simulate.Molecule
+    run: Run, known: simulate.Truth, kinds: np.ndarray, molecules: tuple[str, ...]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """FRC 0.5 of each class's average in A, and the number of its members."""
+    """FRC 0.5 in A of the average of each class that is a molecule's, and the number of its members."""
     found, counts = [], []
-    for label in np.unique(run.labels[run.labels >= 0]):
-        members = axes[(run.labels == label) & run.kept]
-        average = run.averages[label]
-        if len(members) == 0 or np.ptp(average) == 0:
+    for label in np.flatnonzero(kinds >= 0):
+        mine = (run.labels == label) & run.kept & (known.kind == kinds[label])
+        average, name = run.averages[label], molecules[kinds[label]]
+        if not mine.any() or np.ptp(average) == 0:
             continue
-        projection = match_projection(average, molecule, mean_axis(members), run.apix)
+        axis = mean_axis(known.axes[mine], symmetry(name))
+        projection = match_projection(average, simulate.molecule(name), axis, run.apix)
         found.append(resolution(frc(average, projection), run.apix))
-        counts.append(len(members))
+        counts.append(mine.sum())
     return np.array(found), np.array(counts)
 
 
-def alignment_errors(run: Run, known: simulate.Truth) -> tuple[float, float]:
+def alignment_errors(
+    run: Run, known: simulate.Truth, counted: np.ndarray | None = None
+) -> tuple[float, float]:
     """Median in-plane angle (degrees) and shift (input px) by which members miss their class's consensus.
 
-    An alignment turns a particle's true frame into the frame of its class: members of a class should
-    agree on it.
+    Particles (n,) bool are `counted`, by default those in averages. An alignment turns a particle's true frame
+    into the frame of its class: members of a class should agree on it.
     """
+    counted = run.kept if counted is None else counted
     angles, shifts = [], []
     frames = known.rotations
     for label in np.unique(run.labels[run.labels >= 0]):
-        members = np.flatnonzero((run.labels == label) & run.kept)
+        members = np.flatnonzero((run.labels == label) & counted)
         if len(members) < 2:
             continue
         a = run.alignments[members]
@@ -273,12 +286,21 @@ def _consensus(rotations: np.ndarray) -> np.ndarray:
     return u @ np.diag([1, 1, np.linalg.det(u @ v)]) @ v
 
 
+def kinds_of_classes(labels: np.ndarray, kind: np.ndarray, count: int) -> np.ndarray:
+    """What most members of each class are: (count,) int, a molecule's number or -1 for junk; -2 for an empty class."""
+    votes = np.zeros((count, kind.max(initial=0) + 2), int)
+    np.add.at(votes, (labels[labels >= 0], kind[labels >= 0] + 1), 1)
+    return np.where(votes.any(1), votes.argmax(1) - 1, -2)
+
+
 def score(run: Run, sim: simulate.Simulation, known: simulate.Truth) -> dict[str, float]:
     """All figures of a run, by name."""
     known = simulate.select(known, run.rows)
-    axes = known.axes
     counts = np.bincount(run.labels[run.labels >= 0])
     k = len(run.averages) if run.averages is not None else len(counts)
+    kinds = kinds_of_classes(run.labels, known.kind, k)
+    own = np.where(run.labels >= 0, kinds[run.labels] == known.kind, False)
+    posed = own & (known.kind >= 0)
     share = counts[counts > 0] / counts.sum()
     figures = {
         "particles": len(run.labels),
@@ -287,18 +309,43 @@ def score(run: Run, sim: simulate.Simulation, known: simulate.Truth) -> dict[str
         "classes with members": len(share),
         "largest class (%)": 100 * share.max(),
         "effective classes": float(np.exp(-(share * np.log(share)).sum())),
-        "spread (deg)": spread(axes, run.labels),
-        "ideal spread (deg)": ideal_spread(k),
+    }
+    if sim.snr == 0:
+        return figures
+    turns = symmetry(sim.molecule)
+    figures |= {
+        "spread (deg)": spread(known.axes, np.where(posed, run.labels, -1), turns),
+        "ideal spread (deg)": ideal_spread(k * len(turns) / len(sim.molecules)),
     }
     figures["spread / ideal"] = figures["spread (deg)"] / figures["ideal spread (deg)"]
-    figures["spread of kept members (deg)"] = spread(axes, np.where(run.kept, run.labels, -1))
+    figures["spread of kept members (deg)"] = spread(
+        known.axes, np.where(posed & run.kept, run.labels, -1), turns
+    )
     if run.averages is not None:
-        figures["FRC 0.5 (A)"] = weighted_median(
-            *average_resolutions(run, axes, simulate.molecule(sim.molecule))
-        )
-    if run.alignments is not None:
-        angle, shift = alignment_errors(run, known)
+        figures["FRC 0.5 (A)"] = weighted_median(*average_resolutions(run, known, kinds, sim.molecules))
+    if run.alignments is not None and len(turns) == 1:
+        angle, shift = alignment_errors(run, known, posed & run.kept)
         figures |= {"in-plane angle error (deg)": angle, "shift error (px)": shift}
+    return figures | _told_apart(run, sim, known, kinds)
+
+
+def _told_apart(
+    run: Run, sim: simulate.Simulation, known: simulate.Truth, kinds: np.ndarray
+) -> dict[str, float]:
+    """Molecules, junk and rare views: how much of each is in classes of its own, in percent."""
+    inside = run.labels >= 0
+    of_class = np.where(inside, kinds[run.labels], -2)
+    junk, figures = known.kind < 0, {}
+    if sim.others:
+        good = inside & ~junk & (of_class >= 0)
+        figures["purity (%)"] = 100 * (of_class == known.kind)[good].mean()
+    if sim.junk:
+        figures["junk in junk classes (%)"] = 100 * (of_class == -1)[junk].mean()
+        figures["good in junk classes (%)"] = 100 * (of_class == -1)[~junk].mean()
+    if sim.views == "rare":
+        rare = np.rad2deg(np.arccos(np.abs(known.axes[:, 2]))) > simulate.RARE
+        mostly = kinds_of_classes(run.labels, rare.astype(int), len(kinds)) == 1
+        figures["rare views in classes of their own (%)"] = 100 * (inside & mostly[run.labels])[rare].mean()
     return figures
 
 

@@ -20,22 +20,16 @@ import scipy.fft
 from numba import njit
 
 from refine2d.ctf import CtfTable, ctf
+from refine2d.euler import euler_matrices
 from refine2d.files import atomic
+from refine2d.molecules import Molecule, molecule
 from refine2d.stacks import mrc, star
 
 SUPPORT = 5.0  # standard deviations; a Gaussian is 4e-6 of its peak there
 PADDING = 1.5  # the CTF acts on a larger box, so that what it spreads out of the image does not fold back
+RARE = 20.0  # degrees from the z axis within which the frequent views of 'rare' lie
 PILOT = 256  # particles whose signal variance sets the scale, whatever the number asked for
 BATCH = 64
-
-
-@dataclass(frozen=True)
-class Molecule:
-    """Gaussians: centres (m, 3) in A, standard deviations sigma (m,) in A, masses (m,)."""
-
-    centres: np.ndarray
-    sigma: np.ndarray
-    mass: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -44,8 +38,10 @@ class Simulation:
 
     `snr` is the variance of the CTF-modulated signal over the whole box by the variance of the noise;
     shifts are uniform in +-`max_shift` px in x and y; `defocus` and `astigmatism` (U - V) are ranges in
-    A; `views` is 'uniform' or 'preferred' (side views, end-on views and a few tilts); `uneven` adds what
-    white noise lacks: colour, a ramp, another grey level and contrast in each image.
+    A; `views` is 'uniform', 'preferred' (side views, end-on views and a few tilts) or 'rare' (nine of ten within 20
+    degrees of the z axis, the others anywhere); `uneven` adds what white noise lacks: colour, a ramp, another grey
+    level and contrast in each image. `others` are molecules as frequent as `molecule`, `junk` is the share of
+    particles that are none: noise alone, ice, or two molecules in one box. Without `transfer` there is no CTF.
     """
 
     molecule: str
@@ -62,6 +58,13 @@ class Simulation:
     ac: float = 0.1
     views: str = "uniform"
     uneven: bool = False
+    others: tuple[str, ...] = ()
+    junk: float = 0.0
+    transfer: bool = True
+
+    @property
+    def molecules(self) -> tuple[str, ...]:
+        return self.molecule, *self.others
 
 
 DEMO = Simulation("barrel", n=2000, box=72, apix=3.5, snr=0.08, seed=20, views="preferred", uneven=True)
@@ -70,13 +73,17 @@ BENCHMARK = Simulation("ribosome", n=5000, box=64, apix=4.9, snr=0.08, seed=1)
 
 @dataclass(frozen=True)
 class Truth:
-    """Of n particles: rot, tilt, psi (n,) in degrees, shift (n, 2) as x, y in px, CTF parameters."""
+    """Of n particles: rot, tilt, psi (n,) in degrees, shift (n, 2) as x, y in px, CTF parameters, kind (n,).
+
+    A kind is the molecule's number, or -1 for junk.
+    """
 
     rot: np.ndarray
     tilt: np.ndarray
     psi: np.ndarray
     shift: np.ndarray
     ctf: CtfTable
+    kind: np.ndarray
 
     @property
     def rotations(self) -> np.ndarray:
@@ -87,113 +94,6 @@ class Truth:
     def axes(self) -> np.ndarray:
         """Viewing axes (n, 3), unit vectors in the molecule's frame."""
         return self.rotations[:, 2]
-
-
-def euler_matrices(rot: np.ndarray, tilt: np.ndarray, psi: np.ndarray) -> np.ndarray:
-    """Rotation matrices (n, 3, 3) of ZYZ Euler angles in degrees, `Rz(psi) Ry(tilt) Rz(rot)` (RELION)."""
-    a, b, g = (np.deg2rad(np.atleast_1d(np.asarray(x, float))) for x in (rot, tilt, psi))
-    return _about_z(g) @ _about_y(b) @ _about_z(a)
-
-
-def _about_z(angle: np.ndarray) -> np.ndarray:
-    c, s, zero, one = np.cos(angle), np.sin(angle), np.zeros_like(angle), np.ones_like(angle)
-    return np.stack([c, s, zero, -s, c, zero, zero, zero, one], -1).reshape(-1, 3, 3)
-
-
-def _about_y(angle: np.ndarray) -> np.ndarray:
-    c, s, zero, one = np.cos(angle), np.sin(angle), np.zeros_like(angle), np.ones_like(angle)
-    return np.stack([c, zero, -s, zero, one, zero, s, zero, c], -1).reshape(-1, 3, 3)
-
-
-@lru_cache
-def molecule(name: str) -> Molecule:
-    """The molecule called 'barrel' (demo) or 'ribosome' (benchmark), its centre of mass at the origin."""
-    built = {"barrel": _barrel, "ribosome": _ribosome}[name]()
-    centre = np.average(built.centres, axis=0, weights=built.mass)
-    return Molecule(built.centres - centre, built.sigma, built.mass)
-
-
-def _barrel() -> Molecule:
-    """Four stacked rings of seven subunits around a channel, two of each kind: a proteasome's build (D7)."""
-    rng = np.random.default_rng(7)
-    inner = np.add(_subunit(rng), [42.0, 0, 20.5])
-    outer = np.add(_subunit(rng) * [1.1, 1, 0.95], [39.0, 0, 56.5])
-    lid = rng.normal([19.0, 0, 64.0], [3, 3, 3], (12, 3))
-    half = np.concatenate([inner, outer @ _about_z(np.array([0.08]))[0], lid])
-    half = np.concatenate([half @ turn for turn in _about_z(2 * np.pi * np.arange(7) / 7)])
-    centres = np.concatenate([half, half * [1, -1, -1]])
-    return Molecule(centres, np.full(len(centres), 3.6), np.ones(len(centres)))
-
-
-def _subunit(rng: np.random.Generator) -> np.ndarray:
-    """Centres (m, 3) of a 30 A domain: helices as rods in two layers around a denser core."""
-    rods = []
-    for layer in (-1, 1):
-        for place in (-9, 0, 9):
-            direction = np.array([1, 0.2 * layer, 0.25 * rng.normal()])
-            direction /= np.linalg.norm(direction)
-            middle = np.array([0, place, 10.0 * layer]) + rng.normal(0, 1.5, 3)
-            rods.append(middle + np.linspace(-12, 12, 9)[:, None] * direction)
-    core = rng.normal(0, [8, 7, 5], (36, 3))
-    return np.concatenate([*rods, core])
-
-
-def _ribosome() -> Molecule:
-    """A C1 particle of 250 A: two subunits and a cleft, double helices, small dense domains, two stalks."""
-    rng = np.random.default_rng(70)
-    lobes = [  # centre, semi-axes (A), double helices, globular domains
-        ([0, 0, 28], [104, 92, 74], 105, 24),  # large subunit
-        ([12, -6, -68], [76, 46, 36], 30, 12),  # small subunit's body
-        ([-66, 22, -62], [36, 34, 32], 12, 6),  # its head
-        ([72, 44, 54], [32, 20, 18], 5, 3),  # stalks
-        ([-70, -52, 44], [22, 32, 18], 4, 2),
-    ]
-    helices, domains, axis_points = [], [], np.full((1, 3), 1e3)
-    for centre, semi_axes, n_helices, n_domains in lobes:
-        for _ in range(n_helices):
-            for _ in range(40):  # tries to find a free place
-                axis, length = _direction(rng), rng.uniform(30, 70)
-                middle = centre + 0.9 * _in_ball(rng) * semi_axes
-                points = middle + np.linspace(-length / 2, length / 2, 9)[:, None] * axis
-                inside = np.all((((points - centre) / semi_axes) ** 2).sum(1) < 1.1)
-                if inside and np.linalg.norm(points[:, None] - axis_points, axis=2).min() > 15:
-                    axis_points = np.concatenate([axis_points, points])
-                    helices.append(_double_helix(rng, middle, axis, length))
-                    break
-        for _ in range(n_domains):
-            middle = centre + _in_ball(rng) * semi_axes
-            domains.append(middle + rng.normal(0, rng.uniform(5, 9), (rng.integers(12, 30), 3)))
-    helix, protein = np.concatenate(helices), np.concatenate(domains)
-    return Molecule(
-        np.concatenate([helix, protein]),
-        np.concatenate([np.full(len(helix), 4.2), np.full(len(protein), 4.6)]),
-        np.concatenate([np.full(len(helix), 1.6), np.full(len(protein), 0.9)]),
-    )
-
-
-def _double_helix(
-    rng: np.random.Generator, middle: np.ndarray, axis: np.ndarray, length: float
-) -> np.ndarray:
-    """Centres along an A-form double helix: radius 9 A, pitch 29 A, one every 5.6 A on each strand."""
-    side = np.cross(axis, _direction(rng))
-    side /= np.linalg.norm(side)
-    up = np.cross(axis, side)
-    along = np.arange(-length / 2, length / 2, 5.6)
-    turn = 2 * np.pi * along / 29 + rng.uniform(0, 2 * np.pi)
-    strands = [
-        middle + along[:, None] * axis + 9 * (np.cos(t)[:, None] * side + np.sin(t)[:, None] * up)
-        for t in (turn, turn + 2.4)
-    ]
-    return np.concatenate(strands)
-
-
-def _direction(rng: np.random.Generator) -> np.ndarray:
-    vector = rng.normal(size=3)
-    return vector / np.linalg.norm(vector)
-
-
-def _in_ball(rng: np.random.Generator) -> np.ndarray:
-    return _direction(rng) * rng.uniform() ** (1 / 3)
 
 
 def project(
@@ -242,6 +142,9 @@ def truth(sim: Simulation, n: int | None = None) -> Truth:
     side, spread, tilt, rot, psi, x, y, defocus, astigmatism, angle = draws.T
     if sim.views == "uniform":
         tilt = np.rad2deg(np.arccos(1 - 2 * tilt))
+    elif sim.views == "rare":
+        cap = np.where(side < 0.9, (1 - np.cos(np.deg2rad(RARE))) / 2, 1.0)
+        tilt = np.rad2deg(np.arccos(1 - 2 * tilt * cap))
     else:
         standing, end_on = 90 + 14 * (spread - 0.5), 12 * np.sqrt(spread)
         tilt = np.where(side < 0.5, standing, np.where(side < 0.75, end_on, 30 + 30 * tilt))
@@ -254,27 +157,69 @@ def truth(sim: Simulation, n: int | None = None) -> Truth:
         sim.voltage * constant, sim.cs * constant, sim.ac * constant,
     )  # fmt: skip
     shift = sim.max_shift * (2 * np.stack([x, y], 1) - 1)
-    return Truth(360 * rot, tilt, 360 * psi, shift, table)
+    return Truth(360 * rot, tilt, 360 * psi, shift, table, _kinds(sim, n))
+
+
+def _kinds(sim: Simulation, n: int) -> np.ndarray:
+    """Number of each particle's molecule, -1 for junk: int64 (n,)."""
+    if not sim.junk and not sim.others:
+        return np.zeros(n, np.int64)
+    draws = np.array([np.random.default_rng([sim.seed, 2, i]).uniform(size=2) for i in range(n)]).reshape(
+        n, 2
+    )
+    return np.where(draws[:, 0] < sim.junk, -1, (draws[:, 1] * len(sim.molecules)).astype(np.int64))
 
 
 def select(known: Truth, rows: np.ndarray | slice) -> Truth:
     """The truth about some of the particles."""
-    return Truth(known.rot[rows], known.tilt[rows], known.psi[rows], known.shift[rows], known.ctf[rows])
+    return Truth(
+        known.rot[rows],
+        known.tilt[rows],
+        known.psi[rows],
+        known.shift[rows],
+        known.ctf[rows],
+        known.kind[rows],
+    )
 
 
 def signal(sim: Simulation, known: Truth) -> np.ndarray:
-    """CTF-modulated, noise-free images of known particles, float32 (n, box, box), scaled as `project`."""
+    """Noise-free images of known particles, CTF applied, float32 (n, box, box), scaled as `project`."""
     big = 2 * round(sim.box * PADDING / 2)
-    images = project(molecule(sim.molecule), known.rotations, known.shift, big, sim.apix)
-    spectrum = scipy.fft.rfft2(images) * ctf(known.ctf, big, sim.apix)
+    images = np.zeros((len(known.rot), big, big), np.float32)
+    for kind in np.unique(known.kind):
+        rows = np.flatnonzero(known.kind == kind)
+        part = select(known, rows)
+        if kind < 0:
+            images[rows] = [_junk(sim, select(part, slice(i, i + 1)), big) for i in range(len(rows))]
+        else:
+            images[rows] = project(molecule(sim.molecules[kind]), part.rotations, part.shift, big, sim.apix)
+    if sim.transfer:
+        spectrum = scipy.fft.rfft2(images) * ctf(known.ctf, big, sim.apix)
+        images = scipy.fft.irfft2(spectrum, s=(big, big))
     low = big // 2 - sim.box // 2
-    return scipy.fft.irfft2(spectrum, s=(big, big))[:, low : low + sim.box, low : low + sim.box]
+    return images[:, low : low + sim.box, low : low + sim.box]
+
+
+def _junk(sim: Simulation, one: Truth, box: int) -> np.ndarray:
+    """What a picker takes for a particle: nothing, ice, or two molecules side by side; float32 (box, box)."""
+    rng = np.random.default_rng([sim.seed, 3, int(one.ctf.defocus_u[0] * 1e3)])
+    kind = rng.integers(3)
+    if kind == 0:
+        return np.zeros((box, box), np.float32)
+    if kind == 1:
+        return project(molecule(f"ice{rng.integers(8)}"), one.rotations, one.shift, box, sim.apix)[0]
+    pair = euler_matrices(*rng.uniform(0, 360, (3, 2)))
+    angle, apart = rng.uniform(0, 2 * np.pi), rng.uniform(0.2, 0.3) * sim.box
+    shifts = apart * np.array([[np.cos(angle), np.sin(angle)], [-np.cos(angle), -np.sin(angle)]])
+    return project(molecule(sim.molecule), pair, shifts, box, sim.apix).sum(0)
 
 
 @lru_cache
 def signal_scale(sim: Simulation) -> float:
     """The factor that gives the signal a variance of `snr` where the noise has 1."""
-    return float(np.sqrt(sim.snr / signal(sim, truth(sim, PILOT)).var(axis=(1, 2), dtype=float).mean()))
+    pilot = truth(sim, PILOT)
+    particles = signal(sim, select(pilot, np.flatnonzero(pilot.kind >= 0))).var(axis=(1, 2), dtype=float)
+    return float(np.sqrt(sim.snr / particles.mean())) if len(particles) else 1.0
 
 
 def images(sim: Simulation, known: Truth | None = None) -> Iterator[np.ndarray]:
@@ -341,6 +286,8 @@ def star_blocks(sim: Simulation, known: Truth, poses: bool = False) -> dict[str,
         "rlnDefocusV": known.ctf.defocus_v,
         "rlnDefocusAngle": known.ctf.angle,
     }
+    if not sim.transfer:
+        numbers = {}
     if poses:
         origin = -known.shift * sim.apix
         numbers |= {
@@ -360,7 +307,7 @@ def write_truth(path: str | Path, sim: Simulation, known: Truth) -> None:
     """Write the simulation's recipe and the particles' poses and CTF parameters to an HDF5 file."""
     with atomic(path) as unfinished, h5py.File(unfinished, "w") as file:
         file.attrs["simulation"] = json.dumps(asdict(sim))
-        for name in ("rot", "tilt", "psi", "shift"):
+        for name in ("rot", "tilt", "psi", "shift", "kind"):
             file[name] = getattr(known, name)
         for name, column in asdict(known.ctf).items():
             file[f"ctf/{name}"] = column
@@ -371,6 +318,6 @@ def read_truth(path: str | Path) -> tuple[Simulation, Truth]:
     with h5py.File(path) as file:
         recipe = json.loads(file.attrs["simulation"])
         recipe = {k: tuple(v) if isinstance(v, list) else v for k, v in recipe.items()}
-        poses = {name: file[name][:] for name in ("rot", "tilt", "psi", "shift")}
+        poses = {name: file[name][:] for name in ("rot", "tilt", "psi", "shift", "kind")}
         table = CtfTable(**{name: column[:] for name, column in file["ctf"].items()})
     return Simulation(**recipe), Truth(**poses, ctf=table)

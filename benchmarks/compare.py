@@ -1,0 +1,133 @@
+"""Classify simulated sets with this workflow and with RELION's Class2D, and print one table.
+
+    python benchmarks/compare.py --scratch scratch                        # every set, this workflow
+    python benchmarks/compare.py --scratch scratch --sets c1 junk --n 2000 --k 20 --relion
+
+What is there already in the scratch folder is scored again, not run again. RELION (`relion_refine` on the path, or
+`--relion-prefix`) takes the settings of its tutorial: 25 iterations, T=2, 12 degrees with one oversampling.
+"""
+
+import argparse
+import json
+import resource
+import shlex
+import subprocess
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import run as benchmark
+import score
+
+from refine2d import simulate
+
+C1 = simulate.BENCHMARK
+SETS = {
+    "c1": C1,
+    "c1-0.15": replace(C1, snr=0.15),
+    "c1-0.04": replace(C1, snr=0.04),
+    "c1-0.02": replace(C1, snr=0.02),
+    "d2": replace(C1, molecule="tetramer", apix=3.6, seed=2),
+    "mixture": replace(C1, others=("tetramer",), junk=0.1, seed=3),
+    "rare": replace(C1, views="rare", seed=4),
+    "conformations": replace(C1, others=("ratcheted",), seed=5),
+    "large": replace(C1, box=192, apix=1.7, max_shift=12.0, seed=6),
+    "stain": replace(C1, transfer=False, snr=0.15, seed=7),
+    "noise": replace(C1, snr=0.0, seed=8),
+}
+MASK = {"d2": 200}  # A, of the particle; the others' is
+DIAMETER = 270
+ITERATIONS = {"refine2d": 8, "relion": 25}
+COLUMNS = {
+    "spread / ideal": "{:.2f}",
+    "FRC 0.5 (A)": "{:.1f}",
+    "classes with members": "{}",
+    "largest class (%)": "{:.1f}",
+    "effective classes": "{:.1f}",
+    "in-plane angle error (deg)": "{:.2f}",
+    "shift error (px)": "{:.2f}",
+    "purity (%)": "{:.0f}",
+    "junk in junk classes (%)": "{:.0f}",
+    "good in junk classes (%)": "{:.1f}",
+    "rare views in classes of their own (%)": "{:.0f}",
+    "CPU s": "{:,.0f}",
+    "wall s": "{:,.0f}",
+    "MB": "{:,.0f}",
+}
+
+
+def classify(data: Path, folder: Path, name: str, k: int, cores: int) -> benchmark.Cost:
+    """Run the workflow on a set."""
+    config = {"ncls": k, "iter": ITERATIONS["refine2d"], "mask_diameter": MASK.get(name, DIAMETER)}
+    if not SETS[name].transfer:
+        config |= {"ctf": "none"}
+    return benchmark.workflow(data / "particles.star", folder, config, cores)
+
+
+def class2d(data: Path, folder: Path, name: str, k: int, cores: int, prefix: str) -> benchmark.Cost:
+    """Run RELION's Class2D on a set."""
+    folder.mkdir(parents=True, exist_ok=True)
+    options = (
+        f"--o {folder.resolve()}/run --i particles.star --iter {ITERATIONS['relion']} --tau2_fudge 2 --K {k} "
+        f"--particle_diameter {MASK.get(name, DIAMETER)} --flatten_solvent --zero_mask --oversampling 1 --psi_step 12 "
+        "--offset_range 5 --offset_step 2 --norm --scale --dont_combine_weights_via_disc --pool 3 "
+        f"--random_seed 1 --j {cores}" + (" --ctf" if SETS[name].transfer else "")
+    )
+    command = [*shlex.split(prefix), "relion_refine", *options.split()]
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    with (folder / "log").open("w") as log:
+        subprocess.run(command, cwd=data, check=True, stdout=log, stderr=log)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return benchmark.Cost(time.perf_counter() - start, cpu, after.ru_maxrss / 1024)
+
+
+def figures(folder: Path, program: str, data: Path) -> dict[str, float]:
+    """A finished run's score and cost."""
+    sim, known = simulate.read_truth(data / "truth.h5")
+    result = folder if program == "refine2d" else folder / f"run_it{ITERATIONS['relion']:03d}_data.star"
+    found = score.score(score.read_run(result, sim.apix), sim, known)
+    cost = json.loads(folder.with_suffix(".json").read_text())
+    return found | {"CPU s": cost["cpu"], "wall s": cost["wall"], "MB": cost["memory"]}
+
+
+def row(name: str, program: str, found: dict[str, float]) -> str:
+    """A line of the table."""
+    cells = [form.format(found[column]) if column in found else "" for column, form in COLUMNS.items()]
+    return "| " + " | ".join([name, program, *cells]) + " |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--scratch", type=Path, required=True, help="folder for particles and runs")
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS), metavar="SET")
+    parser.add_argument("--n", type=int, default=C1.n, help="particles (default %(default)s)")
+    parser.add_argument("--k", type=int, default=50, help="classes (default %(default)s)")
+    parser.add_argument("--cores", type=int, default=2, help="default %(default)s")
+    parser.add_argument("--relion", action="store_true", help="run RELION as well")
+    parser.add_argument("--relion-prefix", default="", help="command before relion_refine, such as nice")
+    options = parser.parse_args()
+    lines = []
+    for name in options.sets:
+        base = options.scratch / f"{name}_{options.n}"
+        sim, data = replace(SETS[name], n=options.n), base / "data"
+        if not (data / "truth.h5").exists():
+            simulate.write_dataset(sim, data)
+        for program in ["refine2d", *["relion"] * options.relion]:
+            folder = base / f"{program}_{options.k}"
+            where = data, folder, name, options.k, options.cores
+            if not folder.with_suffix(".json").exists():
+                cost = classify(*where) if program == "refine2d" else class2d(*where, options.relion_prefix)
+                folder.with_suffix(".json").write_text(json.dumps(asdict(cost)))
+            lines.append(row(name, program, figures(folder, program, data)))
+            print(lines[-1], flush=True)
+    print(f"\n{options.n} particles, {options.k} classes\n")
+    print("| " + " | ".join(["set", "program", *COLUMNS]) + " |")
+    print("| " + " | ".join(["---"] * (2 + len(COLUMNS))) + " |")
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
