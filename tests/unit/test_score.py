@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 import score
 
 from refine2d import fourier, simulate, transforms
+from refine2d.molecules import symmetry
 from refine2d.stacks import hdf
 
 SIM = replace(simulate.BENCHMARK, n=3000, box=48, apix=6.5)
@@ -177,3 +178,37 @@ def test_a_run_folder_gives_its_last_iteration_and_its_alignments_in_input_pixel
     assert figures["spread (deg)"] == pytest.approx(score.spread(known.axes[rows], labels[rows]))
     assert figures["in-plane angle error (deg)"] < 0.5 and figures["shift error (px)"] < 1e-3
     assert score.read_run(tmp_path, SIM.apix, 1).labels.max() == 0
+
+
+def test_symmetric_copies_of_an_axis_are_the_same_view() -> None:
+    turns = symmetry("tetramer")
+    axes = np.random.default_rng(5).normal(size=(40, 3))
+    axes /= np.linalg.norm(axes, axis=1, keepdims=True)
+    copies = np.stack([axis @ turns[i % 4] for i, axis in enumerate(axes)])
+    np.testing.assert_allclose(score.angles_between(axes, copies, turns).diagonal(), 0, atol=1e-4)
+    near = score.view_along(np.array([0.3, 0.5, 0.8]) / np.linalg.norm([0.3, 0.5, 0.8]))[2]
+    assert np.abs(score.mean_axis(near @ turns, turns) @ (near @ turns).T).max() == pytest.approx(1)
+
+
+def test_molecules_and_junk_are_told_apart_by_classes() -> None:
+    sim = replace(SIM, n=2000, others=("tetramer",), junk=0.2)
+    known = simulate.truth(sim)
+    perfect = known.kind + 1
+    figures = score.score(score.Run(perfect, np.arange(sim.n), perfect >= 0), sim, known)
+    assert figures["purity (%)"] == 100
+    assert figures["junk in junk classes (%)"] == 100
+    assert figures["good in junk classes (%)"] == 0
+    mixed = np.arange(sim.n) % 5
+    figures = score.score(score.Run(mixed, np.arange(sim.n), mixed >= 0), sim, known)
+    assert figures["purity (%)"] == pytest.approx(50, abs=5)
+    assert figures["junk in junk classes (%)"] == 0
+
+
+def test_rare_views_in_a_class_of_their_own_are_found() -> None:
+    sim = replace(SIM, n=2000, views="rare")
+    known = simulate.truth(sim)
+    rare = np.rad2deg(np.arccos(np.abs(known.axes[:, 2]))) > simulate.RARE
+    name = "rare views in classes of their own (%)"
+    for labels, share in ((rare.astype(int), 100), (np.arange(sim.n) % 3, 0)):
+        figures = score.score(score.Run(labels, np.arange(sim.n), labels >= 0), sim, known)
+        assert figures[name] == share

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refine2d import simulate
+from refine2d.molecules import symmetry
 
 SMALL = replace(simulate.BENCHMARK, n=200, box=48, apix=6.5)
 angle = st.floats(-360, 360)
@@ -136,3 +137,55 @@ def test_the_files_hold_the_truth(tmp_path) -> None:
     np.testing.assert_allclose(table["rlnOriginXAngst"], -known.shift[:, 0] * sim.apix, atol=1e-5)
     assert table["rlnImageName"][19] == "000020@particles.mrcs"
     assert "rlnAngleRot" not in starfile.read(tmp_path / "particles.star")["particles"]
+
+
+def test_symmetric_copies_of_a_molecule_look_alike() -> None:
+    for name, order in (("tetramer", 4), ("barrel", 14), ("ribosome", 1)):
+        turns = symmetry(name)
+        assert len(turns) == order
+        view = simulate.euler_matrices(20, 50, 70)[0]
+        images = simulate.project(simulate.molecule(name), view @ turns, None, 48, 6.5)
+        assert np.abs(images - images[0]).max() < 1e-4 * images.max()
+
+
+def test_the_ratcheted_molecule_differs_only_in_its_small_subunit() -> None:
+    one, other = simulate.molecule("ribosome"), simulate.molecule("ratcheted")
+    assert one.mass.sum() == other.mass.sum() and len(one.mass) == len(other.mass)
+    view = simulate.euler_matrices(0, 90, 0)
+    images = [simulate.project(each, view, None, 48, 6.5)[0] for each in (one, other)]
+    difference = np.sqrt(np.mean((images[0] - images[1]) ** 2)) / images[0].std()
+    assert 0.1 < difference < 0.7
+
+
+def test_kinds_are_as_frequent_as_asked_and_change_nothing_else() -> None:
+    mixed = replace(SMALL, n=4000, others=("tetramer",), junk=0.1)
+    kind = simulate.truth(mixed).kind
+    assert np.mean(kind == -1) == pytest.approx(0.1, abs=0.02)
+    assert np.mean(kind == 0) == pytest.approx(0.45, abs=0.03)
+    assert np.mean(kind == 1) == pytest.approx(0.45, abs=0.03)
+    np.testing.assert_array_equal(
+        simulate.truth(mixed).rotations[:50], simulate.truth(replace(SMALL, n=50)).rotations
+    )
+    few = replace(mixed, n=30)
+    known = simulate.truth(few)
+    images, clean = np.stack(list(simulate.images(few))), simulate.signal(few, known)
+    noise = images - simulate.signal_scale(few) * clean
+    assert noise.std() == pytest.approx(1, abs=0.02)
+    for kind, name in enumerate(few.molecules):
+        mine = simulate.select(known, np.flatnonzero(known.kind == kind))
+        alone = simulate.signal(replace(SMALL, molecule=name), replace(mine, kind=0 * mine.kind))
+        np.testing.assert_allclose(clean[known.kind == kind], alone, atol=1e-5 * np.abs(clean).max())
+
+
+def test_rare_views_are_a_tenth() -> None:
+    height = np.abs(simulate.truth(replace(SMALL, n=4000, views="rare")).axes[:, 2])
+    beyond = height < np.cos(np.deg2rad(simulate.RARE))
+    assert beyond.mean() == pytest.approx(0.1 * np.cos(np.deg2rad(simulate.RARE)), abs=0.02)
+
+
+def test_without_transfer_images_are_projections_and_the_table_has_no_defocus() -> None:
+    stain = replace(SMALL, n=3, transfer=False)
+    known = simulate.truth(stain)
+    plain = simulate.project(simulate.molecule("ribosome"), known.rotations, known.shift, 48, 6.5)
+    np.testing.assert_allclose(simulate.signal(stain, known), plain, atol=1e-6)
+    assert "rlnDefocusU" not in simulate.star_blocks(stain, known)["particles"]
