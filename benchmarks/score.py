@@ -299,8 +299,7 @@ def score(run: Run, sim: simulate.Simulation, known: simulate.Truth) -> dict[str
     counts = np.bincount(run.labels[run.labels >= 0])
     k = len(run.averages) if run.averages is not None else len(counts)
     kinds = kinds_of_classes(run.labels, known.kind, k)
-    own = np.where(run.labels >= 0, kinds[run.labels] == known.kind, False)
-    posed = own & (known.kind >= 0)
+    own = (run.labels >= 0) & (kinds[run.labels] == known.kind)
     share = counts[counts > 0] / counts.sum()
     figures = {
         "particles": len(run.labels),
@@ -312,21 +311,35 @@ def score(run: Run, sim: simulate.Simulation, known: simulate.Truth) -> dict[str
     }
     if sim.snr == 0:
         return figures
-    turns = symmetry(sim.molecule)
-    figures |= {
-        "spread (deg)": spread(known.axes, np.where(posed, run.labels, -1), turns),
-        "ideal spread (deg)": ideal_spread(k * len(turns) / len(sim.molecules)),
-    }
-    figures["spread / ideal"] = figures["spread (deg)"] / figures["ideal spread (deg)"]
-    figures["spread of kept members (deg)"] = spread(
-        known.axes, np.where(posed & run.kept, run.labels, -1), turns
-    )
+    for name, kept in (("spread", own), ("spread of kept members", own & run.kept)):
+        figures |= _spreads(name, known, np.where(kept, run.labels, -1), sim.molecules, k)
     if run.averages is not None:
         figures["FRC 0.5 (A)"] = weighted_median(*average_resolutions(run, known, kinds, sim.molecules))
-    if run.alignments is not None and len(turns) == 1:
-        angle, shift = alignment_errors(run, known, posed & run.kept)
+    unlike = [number for number, name in enumerate(sim.molecules) if len(symmetry(name)) == 1]
+    posed = own & run.kept & np.isin(known.kind, unlike)
+    if run.alignments is not None and posed.any():
+        angle, shift = alignment_errors(run, known, posed)
         figures |= {"in-plane angle error (deg)": angle, "shift error (px)": shift}
     return figures | _told_apart(run, sim, known, kinds)
+
+
+def _spreads(
+    name: str, known: simulate.Truth, labels: np.ndarray, molecules: tuple[str, ...], k: int
+) -> dict[str, float]:
+    """Spread and ideal of the molecules' classes, which have equal shares of all; means over the particles."""
+    found, ideal, counts = [], [], []
+    for kind, molecule in enumerate(molecules):
+        mine = (known.kind == kind) & (labels >= 0)
+        if mine.any():
+            turns = symmetry(molecule)
+            found.append(spread(known.axes[mine], labels[mine], turns))
+            ideal.append(ideal_spread(k * len(turns) / len(molecules)))
+            counts.append(mine.sum())
+    if not counts:
+        return {}
+    means = [float(np.average(values, weights=counts)) for values in (found, ideal)]
+    figures = {f"{name} (deg)": means[0], "ideal spread (deg)": means[1]}
+    return figures | ({"spread / ideal": means[0] / means[1]} if name == "spread" else {})
 
 
 def _told_apart(
