@@ -41,10 +41,10 @@ def cubic(distance):
     return -0.5 * d**3 + 2.5 * d**2 - 4 * d + 2 if d < 2 else 0.0
 
 
-def undo(image, angle, mirror, sx, sy, out_box):
+def undo(image, angle, mirror, sx, sy, scale, out_box):
     """`transforms.undo` of one image."""
     box = len(image)
-    cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+    cos, sin = scale * math.cos(math.radians(angle)), scale * math.sin(math.radians(angle))
     out = np.zeros((out_box, out_box))
     for row in range(out_box):
         for column in range(out_box):

@@ -53,7 +53,7 @@ def unmoved(count=12, noise=1.0):
     rng = np.random.default_rng(5)
     clean = np.fft.irfft2(np.fft.rfft2(np.fft.ifftshift(picture())) * transfer, s=(BOX, BOX))
     images = np.fft.fftshift(clean, axes=(1, 2)) + np.sqrt(noise) * rng.standard_normal(clean.shape)
-    return images.astype(np.float32), transfer, np.zeros(count, alignment().dtype)
+    return images.astype(np.float32), transfer, alignment(np.zeros(count))
 
 
 def flipped(images, transfer):
@@ -311,7 +311,7 @@ def test_all_together_keep_unit_noise(tmp_path):
         assert np.sqrt(background.var(axis=1).mean()) == pytest.approx(1, rel=0.02), text
     before = store.images(np.arange(64)).std((1, 2))
     fitting = normalizers.NormalizedStore(path, names.parse("classnormproc", "normalize.toimage"), 0.4 * BOX)
-    fitting.fit(np.arange(64), np.zeros(64, alignment().dtype), picture())
+    fitting.fit(np.arange(64), alignment(np.zeros(64)), picture())
     after = fitting.images(np.arange(64)).std((1, 2))
     assert after.shape == before.shape and after.std() > 0
 

@@ -5,10 +5,13 @@ from hypothesis import strategies as st
 from test_search import apart
 
 from refine2d import averaging, fullsize
+from refine2d.averaging import Recipe
 from refine2d.centering import centre, shifted
+from refine2d.comparators import Comparator
 from refine2d.ctf import CtfTable, ctf
 from refine2d.fourier import ft, ift, nrings, radius, ring_index, ring_mean, soft_mask
 from refine2d.frc import resolution
+from refine2d.matching import Matching
 from refine2d.search import Plan, References, align
 from refine2d.transforms import alignment, inverse, undo
 
@@ -49,7 +52,7 @@ def table(count, seed=1):
     return CtfTable(defocus + 300, defocus - 300, rng.uniform(0, 180, count), 0, 300, 2.7, 0.1)
 
 
-def particles(image, count, seed=2, noise=NOISE, reach=3.0):
+def particles(image, count, seed=2, noise=NOISE, reach=3.0, scale=1.0):
     """Particles with planted poses and CTFs, the poses, and the CTFs."""
     rng = np.random.default_rng(seed)
     poses = alignment(
@@ -57,6 +60,7 @@ def particles(image, count, seed=2, noise=NOISE, reach=3.0):
         rng.random(count) < 0.5,
         rng.uniform(-reach, reach, count),
         rng.uniform(-reach, reach, count),
+        scale=scale,
     )
     box = image.shape[-1]
     transfer = ctf(table(count, seed), box, APIX * BOX / box)
@@ -74,9 +78,10 @@ def posed(average, image):
     return undo(average[None], align(References(PLAN, image[None]), ft(average[None]), flat)[0, :1])[0]
 
 
-def test_average_with_known_poses_is_the_picture_on_its_own_scale():
+@pytest.mark.parametrize("spread", [0, 0.15])
+def test_average_with_known_poses_is_the_picture_on_its_own_grey_scale(spread):
     image = picture()
-    images, poses, transfer = particles(image, 400)
+    images, poses, transfer = particles(image, 400, scale=np.linspace(1 - spread, 1 + spread, 400))
     found = averaging.class_average(Store(images, transfer), np.arange(400), poses, PLAN, 0, 1.0, False, 0.0)
     assert likeness(found.image, image) > 0.97
     inside = radius(BOX) < 0.3 * BOX
@@ -134,6 +139,23 @@ def test_rounds_mend_wrong_alignments():
     assert likeness(posed(after.image, image), image) > max(0.97, likeness(before.image, image) + 0.03)
     off = apart(after.alignments["angle"], poses["angle"])[after.alignments["mirror"] == poses["mirror"]]
     assert np.median(np.abs(off - np.median(off))) < 3
+
+
+def test_a_class_of_particles_of_several_sizes_is_sharper_where_scales_are_searched():
+    image, count = picture(), 200
+    planted = np.random.default_rng(4).choice([0.85, 1.0, 1.15], count)
+    images, poses, transfer = particles(image, count, noise=2.0, scale=planted)
+    sized = Matching(
+        PLAN, *[Comparator("ml", BOX, 1, PLAN.fine_rings, PLAN.mask_radius)] * 3, (0.85, 1.0, 1.15)
+    )
+    start = poses.copy()
+    start["scale"] = 1
+    rules = Store(images, transfer, 2.0), np.arange(count), start, PLAN, 3, 1.0, False, 0.0
+    same, found = (averaging.class_average(*rules, Recipe(matching=m)) for m in (None, sized))
+    assert (found.alignments["scale"] == planted.astype(np.float32)).mean() > 0.9
+    assert (same.alignments["scale"] == 1).all()
+    assert likeness(posed(found.image, image), image) > likeness(posed(same.image, image), image)
+    assert found.quality.mean() > same.quality.mean()
 
 
 def test_bootstrap_needs_no_poses():
@@ -200,12 +222,11 @@ def test_resolution_is_where_a_planted_curve_crosses():
     assert resolution(np.ones(33), 2.0) == 4.0
 
 
-@pytest.mark.parametrize("box", [72, 75])
-@pytest.mark.parametrize("invert", [False, True])
-def test_full_size_average_from_original_pixels(box, invert):
+@pytest.mark.parametrize(("box", "invert", "spread"), [(72, False, 0), (75, True, 0), (75, False, 0.15)])
+def test_full_size_average_from_original_pixels(box, invert, spread):
     image = picture(5, box)
     count = 250
-    images, poses, _ = particles(image, count, noise=4.0)
+    images, poses, _ = particles(image, count, noise=4.0, scale=np.linspace(1 - spread, 1 + spread, count))
     images = 10 + 3 * (-images if invert else images)
     working = BOX * APIX / BOX  # the store's pixel is APIX at BOX; the input's is finer over the same field
 

@@ -43,9 +43,7 @@ def pair(seed=0):
 
 def score(text, particle, reference):
     by = named(text)
-    return by.scores(Phased(particle[None]), np.array([0]), np.zeros(1, alignment().dtype), reference[None])[
-        0
-    ]
+    return by.scores(Phased(particle[None]), np.array([0]), alignment(np.zeros(1)), reference[None])[0]
 
 
 def test_ccc_is_the_correlation_inside_the_band():
@@ -96,7 +94,7 @@ def test_frc_by_snr_looks_where_the_signal_is():
     store.c2[:, 3] = 1
     by = named("frc:snrweight=1:nweight=0")
     rings = len(range(by.first, by.last + 1))
-    found = by.scores(store, np.array([0]), np.zeros(1, alignment().dtype), reference[None])[0]
+    found = by.scores(store, np.array([0]), alignment(np.zeros(1)), reference[None])[0]
     alone = naive.ring_correlations(particle, reference, [3])[0]
     assert found == pytest.approx(alone * store.c2.shape[1] / rings, rel=2e-3)
 
@@ -252,6 +250,30 @@ def test_an_aligner_moves_what_its_name_says_and_finds_it(name):
     assert rotate or not apart(free["angle"], 0).any()
     assert translate or not (free["sx"].any() or free["sy"].any())
     assert flip or not free["mirror"].any()
+
+
+@pytest.mark.parametrize("comparators", [("ml", "ml", "ml"), ("ccc", "ccc", "ccc"), ("ccc", "frc", "ml")])
+def test_a_planted_scale_is_found(comparators):
+    truth, reference = poses(30, scale=1 / np.array([0.9, 0.95, 1.0, 1.05, 1.1]).repeat(6)), blobs(1)
+    images = undo(reference.repeat(30, axis=0), inverse(truth))
+    images += np.random.default_rng(2).standard_normal(images.shape).astype(np.float32)
+    scales = names.scales(names.parse("simalign", "rotate_trans_flip_scale:min=0.85:max=1.15:step=0.05"))
+    matching = Matching(PLAN, *(named(text) for text in comparators), scales)
+    found = Matcher(matching, reference).align(Phased(images, noise=1.0), np.arange(30))
+    assert (found["ref"][:, 1:] == -1).all()
+    best = found[:, 0]
+    assert (np.abs(best["scale"] - truth["scale"]) < 0.01).mean() > 0.8  # chance: 0.14
+    assert (best["mirror"] == truth["mirror"]).all()
+    assert np.median(apart(best["angle"], truth["angle"])) < 1
+    assert np.median(np.hypot(best["sx"] - truth["sx"], best["sy"] - truth["sy"])) < 0.3
+
+
+def test_scales_are_what_the_particle_is_scaled_by():
+    """As in EMAN2: a particle that is too small is scaled by more than 1."""
+    by_default = names.scales(names.parse("simalign", "rotate_translate_scale"))
+    np.testing.assert_allclose(1 / np.array(by_default), np.arange(95, 106) / 100)
+    assert 1.0 in by_default
+    assert names.scales(names.parse("simalign", "rotate_translate_flip")) == (1.0,)
 
 
 def test_without_refinement_poses_lie_on_the_grid():

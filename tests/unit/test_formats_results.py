@@ -156,12 +156,12 @@ def test_averages_of_an_eman2_run(shared):
 def test_tables_of_an_eman2_run_are_read_as_ours(shared):
     """e2refine2d: the class of a particle is in classmx, and in the average's own list of members."""
     folder = shared / "formats/eman2/r2d_01"
-    labels, weights, _ = tables.read_classmx(folder / "classmx_02.hdf", scale=1.0)
+    labels, weights, _ = tables.read_classmx(folder / "classmx_02.hdf", binning=1.0)
     assert len(labels) == 400 and set(labels.tolist()) <= set(range(8)) and (weights > 0).all()
     for header in read_headers(folder / "classes_02.hdf"):
         members = np.atleast_1d(header["class_ptcl_idxs"])
         assert len(set(labels[members].tolist())) == 1
-    scores = tables.read_simmx(folder / "simmx_02.hdf", scale=1.0)
+    scores = tables.read_simmx(folder / "simmx_02.hdf", binning=1.0)
     assert scores.shape == (400, 5) and (scores["ref"] == np.arange(5)).all()
     raw = read_hdf(folder / "simmx_02.hdf")
     np.testing.assert_array_equal(scores["score"], -raw[0])

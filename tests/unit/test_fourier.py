@@ -98,6 +98,16 @@ def test_mask_is_round_soft_and_centred(box):
     assert np.argmin(fourier.radius(box)) == box // 2 * box + box // 2
 
 
+@pytest.mark.parametrize("factor", [0.8, 1.25])
+def test_ring_values_of_a_stretched_image(factor):
+    box = 64
+    y, x = np.mgrid[:box, :box] - box // 2
+    images = [np.exp(-(x**2 + y**2) / (2 * (3.0 * size) ** 2)) for size in (factor, 1.0)]
+    large, small = fourier.ring_mean(np.abs(fourier.ft(np.array(images, np.float32))), box)
+    found = fourier.stretched(large[None], np.array([factor]))[0]
+    np.testing.assert_allclose(found[:12] / found[0], small[:12] / small[0], atol=0.03)
+
+
 @given(st.floats(4, 600))
 def test_good_boxes_are_even_smooth_and_near(wanted):
     box = fourier.good_box(wanted)

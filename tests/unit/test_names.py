@@ -47,11 +47,15 @@ def test_a_name_and_its_parameters(option, text, name, params, idle):
         ),
         ("simralign", "refine:maxiter=-1", "maxiter of refine is -1, but it must be at least 1."),
         ("simalign", "refine", "name it in simralign or classralign."),
+        ("simalign", "rotate_translate_scale:min=1.1", "are 1.1 and 1.05, but they must be from 0.5 to 2"),
         (
             "simalign",
-            "rotate_translate_scale",
-            "alignment changes no magnification here: use rotate_translate.",
+            "rotate_translate_scale:max=3",
+            "are 0.95 and 3, but they must be from 0.5 to 2, min first.",
         ),
+        ("simalign", "rotate_trans_scale_iter:step=0", "is 0, but it must take 1 to 100 steps"),
+        ("simalign", "rotate_trans_flip_scale:step=0.0001", "is 0.0001, but it must take 1 to 100 steps"),
+        ("simalign", "rotate_translate_flip_scale", "the nearest are rotate_trans_flip_scale"),
         ("simralign", "rotate_translate", "one that refines is needed: refine, refinecg or none."),
     ],
 )

@@ -45,7 +45,8 @@ def run(n, box=128, working_box=64, chunk=4096):
     return Run(**names, **sizes, apix=2.0, subset=0)
 
 
-OPTIONS = {"ncls": 50, "naliref": 50, "nbasis": 49}
+ALIGNERS = dict.fromkeys(("simalign", "classalign"), "rotate_translate_flip")
+OPTIONS = {"ncls": 50, "naliref": 50, "nbasis": 49, **ALIGNERS}
 STEPS = ("particles_piece", "particles", "simmx_piece", "classmx", "classes_piece", "particles_star", "state")
 
 

@@ -188,7 +188,8 @@ def run(**other):
     return SimpleNamespace(**{"n": 5000, "box": 64, "working_box": 64, "chunks": 2} | other)
 
 
-OPTIONS = {"ncls": 50, "naliref": 50, "nbasis": 49, "iter": 8}
+ALIGNERS = dict.fromkeys(("simalign", "classalign"), "rotate_translate_flip")
+OPTIONS = {"ncls": 50, "naliref": 50, "nbasis": 49, "iter": 8, **ALIGNERS}
 
 
 def test_a_forecast_grows_with_the_work_and_shrinks_with_cores():
@@ -196,9 +197,12 @@ def test_a_forecast_grows_with_the_work_and_shrinks_with_cores():
         return forecast.forecast(run(**other), OPTIONS, iterations, cores, speed).seconds
 
     base = seconds()
-    assert seconds(cores=4) == pytest.approx(base / 2)
+    assert base / 2 < seconds(cores=4) < base  # jobs that wait for each other stay
+    assert seconds(n=10**7, cores=4) == pytest.approx(seconds(n=10**7) / 2, rel=0.01)
     assert seconds(iterations=2) < base < seconds(n=10000) < seconds(n=10000, working_box=128)
     assert seconds(speed=30.0) > base
+    scaled = OPTIONS | {"simalign": "rotate_translate_scale"}
+    assert forecast.forecast(run(), scaled, 8, 2, 60.0).seconds > base
 
 
 def test_a_forecast_counts_the_particles_on_disk():

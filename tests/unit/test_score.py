@@ -158,7 +158,7 @@ def test_a_run_folder_gives_its_last_iteration_and_its_alignments_in_input_pixel
     labels = nearest_of(known.axes, 30)
     planted = true_alignments(known, labels)
     rows = np.arange(0, SIM.n, 2)  # a run on every other particle, at half the box
-    alpha, tx, ty, mirror = transforms.to_eman2(planted[rows])
+    alpha, tx, ty, mirror, _ = transforms.to_eman2(planted[rows])
     weight = np.where(rows % 10 == 0, 0, 1)
     columns = (labels[rows], weight, tx, ty, alpha, mirror)
     averages = np.random.default_rng(0).normal(size=(30, 24, 24))

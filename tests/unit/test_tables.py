@@ -16,7 +16,7 @@ from refine2d.transforms import ALIGNMENT, alignment, from_eman2
 RNG = np.random.default_rng(5)
 
 
-def some_alignments(n, refs=1):
+def some_alignments(n, refs=1, scaled=False):
     return alignment(
         RNG.uniform(0, 360, n),
         RNG.random(n) < 0.5,
@@ -24,6 +24,7 @@ def some_alignments(n, refs=1):
         RNG.uniform(-5, 5, n),
         RNG.integers(0, refs, n),
         RNG.uniform(1, 100, n),
+        RNG.uniform(0.9, 1.1, n) if scaled else 1,
     )
 
 
@@ -31,25 +32,26 @@ def same_poses(a, b):
     turn = (a["angle"].astype(float) - b["angle"] + 180) % 360 - 180
     np.testing.assert_allclose(turn, 0, atol=1e-3)
     np.testing.assert_array_equal(a["mirror"], b["mirror"])
-    for name in ("sx", "sy"):
+    for name in ("sx", "sy", "scale"):
         np.testing.assert_allclose(a[name], b[name], atol=1e-4)
 
 
 def test_classmx_holds_emans_transform(tmp_path):
     """EMAN2's alpha 30, t = (5, 2), mirror: the numbers stand in the file in pixels of the input."""
-    pose = from_eman2([30.0], [5.0], [2.0], [1], scale=2.5)
-    tables.write_classmx(tmp_path / "classmx.hdf", np.array([7]), np.array([1]), pose, scale=2.5)
+    pose = from_eman2([30.0], [5.0], [2.0], [1], binning=2.5)
+    tables.write_classmx(tmp_path / "classmx.hdf", np.array([7]), np.array([1]), pose, binning=2.5)
     file = read_hdf(str(tmp_path / "classmx.hdf"))
     assert file.shape == (6, 1, 1)
     np.testing.assert_allclose(file[:, 0, 0], [7, 1, 5, 2, 30, 1], atol=1e-5)
 
 
-@given(st.integers(1, 50), st.sampled_from([1.0, 1.7, 4.0]))
-def test_classmx_comes_back(tmp_path_factory, n, scale):
+@given(st.integers(1, 50), st.sampled_from([1.0, 1.7, 4.0]), st.booleans())
+def test_classmx_comes_back(tmp_path_factory, n, binning, scaled):
     path = tmp_path_factory.mktemp("t") / "classmx.hdf"
-    labels, weights, poses = RNG.integers(-1, 9, n), RNG.integers(0, 2, n), some_alignments(n)
-    tables.write_classmx(path, labels, weights, poses, scale)
-    found = tables.read_classmx(path, scale)
+    labels, weights, poses = RNG.integers(-1, 9, n), RNG.integers(0, 2, n), some_alignments(n, scaled=scaled)
+    tables.write_classmx(path, labels, weights, poses, binning)
+    assert len(read_hdf(path)) == 6 + scaled
+    found = tables.read_classmx(path, binning)
     np.testing.assert_array_equal(found[0], labels)
     np.testing.assert_array_equal(found[1], weights)
     np.testing.assert_array_equal(found[2]["ref"], labels)
@@ -57,12 +59,12 @@ def test_classmx_comes_back(tmp_path_factory, n, scale):
 
 
 def test_simmx_has_the_tried_cells_and_no_untried_one_wins(tmp_path):
-    n, nref, nbest, scale = 300, 9, 3, 2.0
-    best = np.stack([some_alignments(n) for _ in range(nbest)], axis=1)
+    n, nref, nbest, binning = 300, 9, 3, 2.0
+    best = np.stack([some_alignments(n, scaled=True) for _ in range(nbest)], axis=1)
     best["ref"] = np.argsort(RNG.random((n, nref)), axis=1)[:, :nbest]
     best["ref"][:, 2] = np.where(RNG.random(n) < 0.3, -1, best["ref"][:, 2])
-    tables.write_simmx(tmp_path / "simmx.hdf", [best[:128], best[128:]], n, nref, scale)
-    score, tx, ty, alpha, mirror, size = read_hdf(tmp_path / "simmx.hdf")
+    tables.write_simmx(tmp_path / "simmx.hdf", [best[:128], best[128:]], n, nref, binning)
+    score, tx, ty, alpha, mirror, scale = read_hdf(tmp_path / "simmx.hdf")
     assert score.shape == (n, nref)
     tried = np.zeros((n, nref), bool)
     for row in range(n):
@@ -70,11 +72,9 @@ def test_simmx_has_the_tried_cells_and_no_untried_one_wins(tmp_path):
             ref = pose["ref"]
             tried[row, ref] = True
             assert score[row, ref] == -pose["score"]
-            same_poses(
-                from_eman2([alpha[row, ref]], [tx[row, ref]], [ty[row, ref]], [mirror[row, ref]], scale),
-                pose[None],
-            )
-    assert (score[~tried] == np.float32(1e24)).all() and (size == 1).all()
+            cell = (image[row, [ref]] for image in (alpha, tx, ty, mirror, scale))
+            same_poses(from_eman2(*cell, binning), pose[None])
+    assert (score[~tried] == np.float32(1e24)).all() and (scale[~tried] == 1).all()
     assert (
         score.argmin(1) == [row["ref"][np.where(row["ref"] < 0, -1, row["score"]).argmax()] for row in best]
     ).all()
@@ -94,11 +94,12 @@ def test_simmx_is_chunked_and_compressed(tmp_path):
         assert image.chunks and image.compression == "gzip" and image.dtype == np.float32
 
 
-def test_projections_come_back(tmp_path):
-    vectors, poses = RNG.normal(size=(40, 6)).astype(np.float32), some_alignments(40)
+@pytest.mark.parametrize("scaled", [False, True])
+def test_projections_come_back(tmp_path, scaled):
+    vectors, poses = RNG.normal(size=(40, 6)).astype(np.float32), some_alignments(40, scaled=scaled)
     tables.write_projection(tmp_path / "p.hdf", vectors, poses, 1.5, {"note": 3})
-    (header,) = read_headers(tmp_path / "p.hdf")
-    assert read_hdf(tmp_path / "p.hdf").shape == (1, 40, 4 + 6)
+    header, *more = read_headers(tmp_path / "p.hdf")
+    assert read_hdf(tmp_path / "p.hdf", [0]).shape == (1, 40, 4 + 6) and len(more) == scaled
     assert header["isvector"] == 1 and header["note"] == 3
     found, back = tables.read_projection(tmp_path / "p.hdf", 1.5)
     np.testing.assert_array_equal(found, vectors)

@@ -10,7 +10,8 @@ from refine2d import transforms
 
 angles = st.floats(-720, 720)
 shifts = st.floats(-20, 20)
-alignments = st.builds(transforms.alignment, angles, st.booleans(), shifts, shifts)
+scales = st.floats(0.5, 2)
+alignments = st.builds(transforms.alignment, angles, st.booleans(), shifts, shifts, scale=scales)
 points = st.tuples(shifts, shifts)
 
 
@@ -18,18 +19,18 @@ def particle_point(alignment, point):
     """Where the reference's point lies in the particle, by the definition."""
     x, y = point
     x = -x if alignment["mirror"] else x
-    a = np.deg2rad(float(alignment["angle"]))
+    a, scale = np.deg2rad(float(alignment["angle"])), alignment["scale"]
     return np.array(
         [
-            np.cos(a) * x - np.sin(a) * y + alignment["sx"],
-            np.sin(a) * x + np.cos(a) * y + alignment["sy"],
+            scale * (np.cos(a) * x - np.sin(a) * y) + alignment["sx"],
+            scale * (np.sin(a) * x + np.cos(a) * y) + alignment["sy"],
         ]
     )
 
 
-def eman2_point(alpha, tx, ty, mirror, point):
+def eman2_point(alpha, tx, ty, mirror, scale, point):
     """Where EMAN2 brings the particle's point."""
-    x, y = point
+    x, y = scale * np.array(point)
     a = np.deg2rad(alpha)
     moved = np.array([np.cos(a) * x + np.sin(a) * y + tx, -np.sin(a) * x + np.cos(a) * y + ty])
     return moved * [-1, 1] if mirror else moved
@@ -40,9 +41,9 @@ def near(a, b):
 
 
 def test_the_known_eman2_transform():
-    assert np.allclose(eman2_point(30, 5, 2, 1, (10, 3)), (-15, 0), atol=0.5)
+    assert np.allclose(eman2_point(30, 5, 2, 1, 1, (10, 3)), (-15, 0), atol=0.5)
     alignment = transforms.from_eman2(30, 5, 2, 1)
-    x, y = eman2_point(30, 5, 2, 1, (10, 3))
+    x, y = eman2_point(30, 5, 2, 1, 1, (10, 3))
     assert near(particle_point(alignment, (x, y)), (10, 3))
 
 
@@ -52,12 +53,12 @@ def test_eman2_brings_the_particle_onto_the_reference(alignment, point):
 
 
 @given(alignments, st.floats(0.5, 8))
-def test_eman2_round_trip_between_pixel_sizes(alignment, scale):
-    back = transforms.from_eman2(*transforms.to_eman2(alignment, scale), scale)
+def test_eman2_round_trip_between_pixel_sizes(alignment, binning):
+    back = transforms.from_eman2(*transforms.to_eman2(alignment, binning), binning)
     assert near(particle_point(back, (3, 7)), particle_point(alignment, (3, 7)))
-    _, tx, ty, _ = transforms.to_eman2(alignment, scale)
-    _, tx1, ty1, _ = transforms.to_eman2(alignment)
-    assert np.allclose([tx, ty], [scale * tx1, scale * ty1])
+    _, *shift, _, _ = transforms.to_eman2(alignment, binning)
+    _, *shift1, _, _ = transforms.to_eman2(alignment)
+    assert np.allclose(shift, binning * np.array(shift1))
 
 
 @given(alignments, points, st.floats(0.5, 8))
@@ -66,10 +67,11 @@ def test_relion_shifts_then_rotates_onto_the_reference_or_its_mirror_image(align
     assert -180 < psi <= 180
     x, y = particle_point(alignment, point) + np.array([origin_x, origin_y]) / apix
     c, s = np.cos(np.deg2rad(psi)), np.sin(np.deg2rad(psi))
-    assert near((c * x - s * y, s * x + c * y), (-point[0] if flip else point[0], point[1]))
+    shown = alignment["scale"] * np.array([-point[0] if flip else point[0], point[1]])
+    assert near((c * x - s * y, s * x + c * y), shown)
 
 
-@given(alignments, st.floats(0.5, 8))
+@given(st.builds(transforms.alignment, angles, st.booleans(), shifts, shifts), st.floats(0.5, 8))
 def test_relion_round_trip(alignment, apix):
     back = transforms.from_relion(*transforms.to_relion(alignment, apix), apix)
     assert near(particle_point(back, (3, 7)), particle_point(alignment, (3, 7)))
@@ -78,7 +80,7 @@ def test_relion_round_trip(alignment, apix):
 
 @given(alignments, alignments, points)
 def test_composition_is_one_map_after_the_other(first, second, point):
-    both = transforms.compose(first, second["angle"], second["mirror"], second["sx"], second["sy"])
+    both = transforms.compose(first, *(second[name] for name in ("angle", "mirror", "sx", "sy", "scale")))
     assert near(particle_point(both, point), particle_point(first, particle_point(second, point)))
 
 
@@ -110,9 +112,10 @@ def test_arrays_keep_reference_and_score():
 def test_undo_equals_its_naive_twin(box, out_box):
     rng = np.random.default_rng(1)
     images = rng.standard_normal((4, box, box))
-    several = transforms.alignment([0, 33, 201, 359], [0, 1, 0, 1], [0, 2.3, -4.7, 9], [0, -1.1, 3.2, 0.5])
+    moves = [0, 33, 201, 359], [0, 1, 0, 1], [0, 2.3, -4.7, 9], [0, -1.1, 3.2, 0.5]
+    several = transforms.alignment(*moves, scale=[1, 0.9, 1.2, 1])
     expected = [
-        naive.undo(image, a["angle"], a["mirror"], a["sx"], a["sy"], out_box)
+        naive.undo(image, *(a[name] for name in ("angle", "mirror", "sx", "sy", "scale")), out_box)
         for image, a in zip(images, several, strict=True)
     ]
     assert np.allclose(transforms.undo(images, several, out_box), expected, atol=1e-4)
@@ -132,21 +135,23 @@ def test_whole_moves_are_exact(box):
     assert np.allclose(shifted[0, 1:, :-2], image[0, :-1, 2:], atol=1e-6)
 
 
-def molecule(box, place):
+def molecule(box, place, width=2.0):
     """Three unequal blobs; `place` maps their points to pixels about the centre."""
     y, x = np.mgrid[:box, :box] - box // 2
     image = np.zeros((box, box))
     for weight, point in ((1, (6, 1)), (0.6, (-3, 5)), (0.4, (-1, -7))):
         px, py = place(point)
-        image += weight * np.exp(-((x - px) ** 2 + (y - py) ** 2) / (2 * 2.0**2))
+        image += weight * np.exp(-((x - px) ** 2 + (y - py) ** 2) / (2 * width**2))
     return image
 
 
-@given(angles, st.booleans(), st.floats(-4, 4), st.floats(-4, 4), st.sampled_from([40, 41]))
+@given(
+    angles, st.booleans(), st.floats(-4, 4), st.floats(-4, 4), st.floats(0.8, 1.2), st.sampled_from([48, 49])
+)
 @settings(max_examples=25, deadline=None)
-def test_undo_brings_a_planted_particle_onto_its_reference(angle, mirror, sx, sy, box):
-    alignment = transforms.alignment([angle], mirror, sx, sy)
-    particle = molecule(box, lambda point: particle_point(alignment[0], point))
+def test_undo_brings_a_planted_particle_onto_its_reference(angle, mirror, sx, sy, scale, box):
+    alignment = transforms.alignment([angle], mirror, sx, sy, scale=scale)
+    particle = molecule(box, lambda point: particle_point(alignment[0], point), 2.0 * scale)
     reference = molecule(box, lambda point: point)
     assert np.abs(transforms.undo(particle[None], alignment)[0] - reference).max() < 0.02
 

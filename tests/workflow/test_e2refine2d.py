@@ -157,6 +157,7 @@ def test_the_docs_name_all_names_and_say_what_an_aligner_sets():
             "classcmp=phase",
             "classaverager=ctf.weight.autofilt",
         ),
+        ("simalign=rotate_trans_flip_scale:step=0.05", "classalign=rotate_translate_scale:step=0.05"),
         ("simalign=rotate_flip", "simralign=none", "classalign=translational", "center=xform.centerofmass"),
         ("simcmp=optsub", "classcmp=optvariance", "classnormproc=normalize.toimage", "classaverager=median"),
         (
@@ -178,4 +179,8 @@ def test_runs_by_other_names(particles, tmp_path, options):
     assert set(labels[labels >= 0]) == set(range(4))
     if "simalign=rotate_flip" in options:
         assert not poses["sx"].any()
+    if "simalign=rotate_trans_flip_scale:step=0.05" in options:
+        members = read_classmx(run / "resultmx_01.hdf", 1.0)[2]
+        for tried in (poses, members):
+            assert np.unique((100 / tried["scale"]).round()).tolist() == [95, 100, 105]
     assert (project.folder / "copy.hdf").read_bytes() == (run / "resultmx_01.hdf").read_bytes()

@@ -12,7 +12,7 @@ with job(snakemake) as task:
     import numpy as np
 
     from refine2d.basisfile import read_basis
-    from refine2d.fourier import ift
+    from refine2d.fourier import ift, stretched
     from refine2d.msa import Projector, unit
     from refine2d.particles import ParticleStore
     from refine2d.tables import read_arrays, write_arrays
@@ -26,6 +26,7 @@ with job(snakemake) as task:
     def project(first):
         block = slice(first, first + BLOCK)
         y, c2 = store.matched(rows[block])
+        c2 = stretched(c2, best["scale"][block])
         return projector.project(undo(ift(y, store.box), best[block]), c2), c2.sum(0, dtype=np.float64)
 
     with ThreadPoolExecutor(task.threads) as pool:

@@ -15,6 +15,7 @@ with job(snakemake) as task:
     from refine2d.particles import ParticleStore
     from refine2d.stacks.hdf import read_hdf
     from refine2d.tables import write_arrays
+    from refine2d.transforms import alignment
 
     store = ParticleStore(task.input.particles)
     matcher = Matcher(matching(task.options, task.run, "sim"), read_hdf(task.input.aliref))
@@ -24,6 +25,6 @@ with job(snakemake) as task:
         task.progress(first, len(rows), "particles of this piece are aligned")
         block = rows[first : first + STEP]
         found = matcher.align(store, block, BEST, task.threads)
-        found[~store.used[block]] = (-1, -np.inf, 0, False, 0, 0)
+        found[~store.used[block]] = alignment(ref=-1, score=-np.inf)
         best.append(found)
     write_arrays(task.output[0], best=np.concatenate(best))

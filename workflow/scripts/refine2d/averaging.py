@@ -9,14 +9,14 @@ import numpy as np
 from . import averagers, denoise
 from .averagers import FLOOR, Averager
 from .centering import DEFAULT, offset, shifted
-from .fourier import ft, ift, nrings, radius, ring_index, ring_sum, soft_mask, spread_rings
+from .fourier import ft, ift, nrings, radius, ring_index, ring_sum, soft_mask, spread_rings, stretched
 from .frc import frc
 from .matching import Matcher, Matching
 from .msa import Basis
 from .names import Named
 from .particles import ParticleStore
 from .search import Plan, References, align
-from .transforms import ALIGNMENT, undo
+from .transforms import ALIGNMENT, alignment, undo
 
 BLOCK = 256  # particles read at a time
 HELD = 1024  # members of a class that is kept in memory from round to round
@@ -164,7 +164,7 @@ def bootstrap(
     -------
     ClassAverage
     """
-    alignments = np.zeros(len(rows), ALIGNMENT)
+    alignments = alignment(np.zeros(len(rows)))
     done = 1
     while done < len(rows):
         members = Members(store, rows[:done], recipe)
@@ -255,7 +255,7 @@ def align_members(members: Members, image: np.ndarray, plan: Plan) -> tuple[np.n
     alignments = np.empty(len(members), ALIGNMENT)
     quality = np.empty(len(members), np.float32)
     matching = members.recipe.matching
-    if matching is None or matching.is_likelihood:
+    if matching is None or matching.is_plain:
         reference = References(plan, image[None])
         for block, y, c2 in members:
             alignments[block] = align(reference, y, c2, nbest=2)[:, 0]
@@ -266,7 +266,7 @@ def align_members(members: Members, image: np.ndarray, plan: Plan) -> tuple[np.n
         alignments[block] = matcher.align(members.store, members.rows[block], nbest=2)[:, 0]
         quality[block] = alignments["score"][block]
         if matching.decide.name == "ml":
-            quality[block] = normalised(quality[block], matcher.plain.penalty(c2)[:, 0])
+            quality[block] = normalised(quality[block], matcher.penalty(c2, alignments[block]))
     return alignments, quality
 
 
@@ -300,8 +300,9 @@ def accumulate(
     for block, y, c2 in members:
         for half in range(2):
             mine = half + 2 * np.flatnonzero(kept[block][half::2])
-            total[half] += undo(ift(y[mine], box), alignments[block][mine]).sum(0, dtype=np.float64)
-            weight[half] += c2[mine].sum(0, dtype=np.float64)
+            poses = alignments[block][mine]
+            total[half] += undo(ift(y[mine], box), poses).sum(0, dtype=np.float64)
+            weight[half] += stretched(c2[mine], poses["scale"]).sum(0, dtype=np.float64)
     return total, weight
 
 

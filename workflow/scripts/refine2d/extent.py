@@ -2,7 +2,7 @@
 
 from refine2d.comparators import comparator
 from refine2d.matching import Matching
-from refine2d.names import parse
+from refine2d.names import parse, scales
 from refine2d.search import Plan
 from refine2d.search.plan import COARSE_BAND, COARSE_STEP, FINE_BAND, MOVES
 from refine2d.working import mask_radius, scale
@@ -21,6 +21,10 @@ SETTINGS = {  # rotate, translate, flip
     "rtf_exhaustive": (True, True, True),
     "rtf_slow_exhaustive": (True, True, True),
     "frm2d": (True, True, False),
+    "rotate_translate_scale": (True, True, False),
+    "rotate_trans_scale_iter": (True, True, False),
+    "rotate_trans_flip_scale": (True, True, True),
+    "rotate_trans_flip_scale_iter": (True, True, True),
 }
 
 
@@ -67,7 +71,8 @@ def matching(options, run, stage: str) -> Matching:
         for what in ("aligncmp", "raligncmp", "cmp")
     ]
     search, refine = (c if c.is_dot else comparator(parse("simcmp", "ccc"), extent, apix) for c in found[:2])
-    return Matching(extent, search, refine, found[2])
+    aligner = parse(f"{stage}align", getattr(options, f"{stage}align"))
+    return Matching(extent, search, refine, found[2], scales(aligner))
 
 
 def names(stage: str) -> tuple[str, ...]:

@@ -8,18 +8,18 @@ from pathlib import Path
 import numpy as np
 
 from refine2d.job import duration
+from refine2d.names import most_scales
 from refine2d.report.times import read_times
 
-# Fitted to runs of 150 to 5,000 particles with 4 to 50 classes, boxes of 32 to 72 pixels, on a core that multiplies
+# Fitted to runs of 1,620 to 5,000 particles with 20 to 50 classes, boxes of 54 and 64 pixels, on cores that multiply
 # single-precision matrices at REFERENCE GFLOP a second.
-REFERENCE = 65.0
-PARTICLE = 1e-3  # CPU seconds a particle, iteration and (box / 64)^2
-PAIR = (
-    8e-5  # and a particle, reference and (box / 64)^4: of its pixels, and of shifts within a share of the box
-)
-JOB = 1.1  # CPU seconds that a job takes to start
-STEPS = 9  # jobs of an iteration that are there once
-MEMORY = 220.0  # MB of a job before it has read a particle
+REFERENCE = 105.0
+PARTICLE = 4.5e-4  # CPU seconds a particle, iteration and (box / 64)^2
+PAIR = 1.6e-5  # and a particle, reference and (box / 64)^4: its pixels, and shifts within a share of the box
+JOB = 0.7  # seconds that a job takes besides its work
+STEPS = 12  # jobs of an iteration, one after another
+ONCE = 26  # jobs before and after the iterations
+MEMORY = 270.0  # MB of a job before it has read a particle
 TABLES = 600.0  # bytes a particle and iteration, in tables
 
 
@@ -52,16 +52,17 @@ def forecast(run, options: dict, iterations: int, cores: int, speed: float | Non
     area = (run.working_box / 64) ** 2
     slower = REFERENCE / (speed or gemm_speed())
     pairs = PAIR * min(options["naliref"], options["ncls"]) * area**2
-    work = run.n * (PARTICLE * area + pairs) * slower
+    work = run.n * (PARTICLE * area + pairs) * most_scales(options)
     groups = min(run.chunks, options["ncls"])
-    jobs = (iterations + 1) * (STEPS + 2 * run.chunks + groups)
-    cpu = (iterations + 1) * work + jobs * JOB * slower
+    more = (2 * (run.chunks - 1) + groups - 1) / max(cores, 1)
+    jobs = ONCE + iterations * STEPS + (iterations + 1) * more
+    seconds = slower * ((iterations + 1) * work / max(cores, 1) + jobs * JOB)
     image = 4 * run.working_box**2
     coefficients = 4 * (options["nbasis"] + 4) * 2
     memory = MEMORY + (4 * 1024 * image + options["ncls"] * 72 * 2 * 8 * 1024 + run.n * coefficients) / 1e6
     averages = 6 * options["ncls"] * image + options["ncls"] * 4 * run.box**2 / max(options["iter"], 1)
     disk = run.n * image + options["iter"] * (run.n * (TABLES + coefficients) + averages) + 8e6
-    return Cost(cpu / max(cores, 1), memory, disk / 1e6)
+    return Cost(seconds, memory, disk / 1e6)
 
 
 def gemm_speed() -> float:

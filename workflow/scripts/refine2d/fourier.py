@@ -95,6 +95,16 @@ def spread_rings(profile: np.ndarray, box: int, outside: float = 0) -> np.ndarra
     return np.concatenate([profile, corner], axis=-1)[..., ring_index(box)]
 
 
+def stretched(profile: np.ndarray, factor: np.ndarray) -> np.ndarray:
+    """Ring values (n, rings) of images that are brought to 1 / `factor` (n,) of their size: ring k has what k / factor
+    had."""
+    if (factor == 1).all():
+        return profile
+    ring = np.arange(profile.shape[-1])
+    each = [np.interp(ring / f, ring, values) for values, f in zip(profile, factor, strict=True)]
+    return np.array(each, profile.dtype)
+
+
 def crop(images: np.ndarray, box_out: int) -> np.ndarray:
     """Reduce images by Fourier cropping.
 

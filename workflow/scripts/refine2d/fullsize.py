@@ -4,7 +4,7 @@ import numpy as np
 
 from .averagers import Averager
 from .averaging import WIENER, masked
-from .fourier import ft, ift, nrings, soft_mask, spread_rings
+from .fourier import ft, ift, nrings, soft_mask, spread_rings, stretched
 from .names import Named
 from .noise import finish, noise_power
 from .normalize import deviation, flatten, outside
@@ -72,7 +72,8 @@ def full_average(
         factor, curves = averager.weighting(store.transfer(block, box), store.premultiplied(block))
         y = ft(images)
         y *= factor
-        undone = undo(ift(y, box), scaled[first : first + step])
+        poses = scaled[first : first + step]
+        undone, curves = undo(ift(y, box), poses), stretched(curves, poses["scale"])
         if not averager.is_sum:
             aligned.append(undone)
             continue

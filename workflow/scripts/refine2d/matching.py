@@ -1,5 +1,6 @@
 """Particles against references with a comparator of its own for each stage: to search, to refine, to decide."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 from .comparators import Comparator
 from .particles import ParticleStore
 from .search import Plan, References, align, best_of_each, peaks, poses, refined
+from .transforms import alignment, undo
 
 
 @dataclass(frozen=True)
@@ -21,28 +23,87 @@ class Matching:
         Of the exhaustive and of the local search.
     decide : Comparator
         Of the poses that were found; its value is the score.
+    scales : tuple of float
+        How many times larger than the reference the particle's image may be.
     """
 
     plan: Plan
     search: Comparator
     refine: Comparator
     decide: Comparator
+    scales: tuple[float, ...] = (1.0,)
 
     @property
     def is_likelihood(self) -> bool:
         """Whether each stage takes the log-likelihood gain."""
         return self.plan.local and {c.name for c in (self.search, self.refine, self.decide)} == {"ml"}
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether that is so, and no scale is searched."""
+        return self.is_likelihood and self.scales == (1.0,)
+
 
 class Matcher:
-    """References that particles are aligned to.
+    """References that particles are aligned to, at each scale of the matching.
 
     Parameters
     ----------
     matching : Matching
     images : ndarray
-        (R, L, L) float32, on the particles' scale, zero outside the mask.
+        (R, L, L) float32, on the particles' grey scale, zero outside the mask.
     """
+
+    def __init__(self, matching: Matching, images: np.ndarray):
+        self.matching, self.images = matching, images
+        self._only = OneSize(matching, images) if matching.scales == (1.0,) else None
+
+    def align(self, store: ParticleStore, rows: np.ndarray, nbest: int = 4, threads: int = 1) -> np.ndarray:
+        """Best poses of particles.
+
+        Parameters
+        ----------
+        store : ParticleStore
+        rows : ndarray
+            (n,) int.
+        nbest : int
+            Poses to refine and to decide between, at each scale.
+        threads : int
+            The result does not depend on them.
+
+        Returns
+        -------
+        ndarray
+            (n, nbest) ALIGNMENT, best first, each reference once; ``ref`` is -1 and ``score`` -inf for none.
+        """
+        found = []
+        for scale, references in self._sizes():
+            found.append(references.align(store, rows, nbest, threads))
+            found[-1]["scale"] = scale
+        return best_of_each(np.concatenate(found, axis=1))[:, :nbest]
+
+    def penalty(self, c2: np.ndarray, found: np.ndarray) -> np.ndarray:
+        """Half the power that each particle would show of its reference in a pose, (n,) ALIGNMENT: (n,) float32."""
+        out = np.empty(len(found), np.float32)
+        for scale, references in self._sizes():
+            mine = found["scale"] == np.float32(scale)
+            of_all = references.plain.penalty(c2[mine])
+            out[mine] = np.take_along_axis(of_all, found["ref"][mine, None], axis=1)[:, 0]
+        return out
+
+    def _sizes(self) -> Iterator[tuple[float, "OneSize"]]:
+        """Scales and the references at each; those of one scale are in memory at a time."""
+        for scale in self.matching.scales:
+            yield scale, self._only or OneSize(self.matching, magnified(self.images, scale))
+
+
+def magnified(images: np.ndarray, scale: float) -> np.ndarray:
+    """Images (n, L, L) `scale` times as large about their centre, in the same box."""
+    return undo(images, alignment(np.zeros(len(images)), scale=1 / scale))
+
+
+class OneSize:
+    """References at one scale; parameters as for `Matcher`."""
 
     def __init__(self, matching: Matching, images: np.ndarray):
         self.matching, self.images = matching, images
@@ -56,23 +117,7 @@ class Matcher:
         return References(self.matching.plan, comparator.references(self.images))
 
     def align(self, store: ParticleStore, rows: np.ndarray, nbest: int = 4, threads: int = 1) -> np.ndarray:
-        """Best poses of particles.
-
-        Parameters
-        ----------
-        store : ParticleStore
-        rows : ndarray
-            (n,) int.
-        nbest : int
-            Poses to refine and to decide between.
-        threads : int
-            The result does not depend on them.
-
-        Returns
-        -------
-        ndarray
-            (n, nbest) ALIGNMENT, best first, each reference once; ``ref`` is -1 and ``score`` -inf for none.
-        """
+        """As in `Matcher`, of these references alone."""
         matching = self.matching
         if matching.is_likelihood:
             return align(self.plain, *store.matched(rows), nbest, threads)

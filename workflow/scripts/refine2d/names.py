@@ -15,6 +15,8 @@ _AT = {"maxshift": float, "maxres": float}
 _INSIDE = dict.fromkeys(("verbose", "useflcf", "rfp_mode", "zscore", "usedot", "ambig180", "imask"), IDLE)
 _ITERATIVE = {"r1": IDLE, "r2": IDLE, "maxiter": IDLE}
 _FLIP = {"flip": bool}
+SCALES = {"min": 0.95, "max": 1.05, "step": 0.01}
+_SCALE = dict.fromkeys(SCALES, float)
 _BAND = {"minres": float, "maxres": float}
 _SIGN = {"negative": IDLE, "mask": IDLE, "zeromask": IDLE}
 
@@ -32,6 +34,10 @@ ALIGNERS = {
     "rtf_exhaustive": _AT | _FLIP | _INSIDE,
     "rtf_slow_exhaustive": _AT | _FLIP | _INSIDE | {"transtep": float, "angstep": float},
     "frm2d": _AT | _INSIDE,
+    "rotate_translate_scale": _AT | _SCALE | _INSIDE,
+    "rotate_trans_scale_iter": _AT | _SCALE | _ITERATIVE | _INSIDE,
+    "rotate_trans_flip_scale": _AT | _FLIP | _SCALE | _INSIDE,
+    "rotate_trans_flip_scale_iter": _AT | _FLIP | _SCALE | _ITERATIVE | _INSIDE,
 }
 REFINERS = {
     "refine": _AT
@@ -118,9 +124,6 @@ OPTIONS = {
 ELSEWHERE = {
     "refine": "it improves poses that another aligner found: name it in simralign or classralign",
     "refinecg": "it improves poses that another aligner found: name it in simralign or classralign",
-    "rotate_translate_scale": "alignment changes no magnification here: use rotate_translate",
-    "rotate_translate_scale_iterative": "alignment changes no magnification here: use rotate_translate_iterative",
-    "rotate_translate_flip_scale": "alignment changes no magnification here: use rotate_translate_flip",
 }
 
 
@@ -189,7 +192,22 @@ def parse(option: str, text: str) -> Named:
         params[key] = _value(option, name, key, value, kind_of_value)
         if params[key] < LEAST.get(key, params[key]):
             raise UserError(f"{option}: {key} of {name} is {value}, but it must be at least {LEAST[key]:g}.")
+    if "min" in table[name] and kind == "aligner":
+        _check_scales(option, name, SCALES | params)
     return Named(name, params, tuple(idle))
+
+
+def scales(aligner: Named) -> tuple[float, ...]:
+    """How many times larger than a reference a particle may be; by the parameters, what it is to be scaled by."""
+    if "min" not in ALIGNERS[aligner.name]:
+        return (1.0,)
+    low, high, step = ((SCALES | aligner.params)[name] for name in SCALES)
+    return tuple(1 / round(low + i * step, 6) for i in range(int((high - low) / step + 1e-6) + 1))
+
+
+def most_scales(values: dict) -> int:
+    """How many scales an alignment tries at most."""
+    return max(len(scales(parse(option, values[option]))) for option in ("simalign", "classalign"))
 
 
 def mistakes(values: dict) -> list[str]:
@@ -214,6 +232,18 @@ def without_effect(values: dict) -> list[str]:
                 "no effect here."
             )
     return found
+
+
+def _check_scales(option: str, name: str, params: dict) -> None:
+    low, high, step = (params[key] for key in SCALES)
+    if not 0.5 <= low <= high <= 2:
+        raise UserError(
+            f"{option}: min and max of {name} are {low:g} and {high:g}, but they must be from 0.5 to 2, min first."
+        )
+    if step <= 0 or high - low > 100 * step:
+        raise UserError(
+            f"{option}: step of {name} is {step:g}, but it must take 1 to 100 steps from min to max."
+        )
 
 
 def _value(option: str, name: str, key: str, value: str, wanted: type):

@@ -3,6 +3,7 @@
 import math
 
 from refine2d.forecast import JOB, PAIR, PARTICLE
+from refine2d.names import most_scales
 
 SPARE = 1.2
 START = 300.0  # MB of a job with compiled kernels, before it reads anything
@@ -58,15 +59,16 @@ def minutes(step: str, run, options: dict, threads: int) -> int:
     """Minutes of a job of a step; arguments as in `memory`."""
     area = (run.working_box / 64) ** 2
     pairs = PARTICLE + PAIR * options["naliref"]
+    scales = most_scales(options)
     share = run.n / min(run.chunks, options["ncls"])
     seconds = {
         "particles_piece": run.chunk * PARTICLE * (run.box / 64) ** 2,
         "input_fp": max(2000, 10 * options["ncls"]) * PARTICLE * area,
-        "classes_init_piece": max(2000, 10 * options["ncls"]) * 10 * PARTICLE * area,
-        "simmx_piece": run.chunk * pairs * area / threads,
+        "classes_init_piece": scales * max(2000, 10 * options["ncls"]) * 10 * PARTICLE * area,
+        "simmx_piece": scales * run.chunk * pairs * area / threads,
         "input_proj_piece": run.chunk * PARTICLE * area / threads,
         "classmx": run.n * PARTICLE,
-        "classes_piece": share * 4 * PARTICLE * area / threads,
+        "classes_piece": scales * share * 4 * PARTICLE * area / threads,
         "classes_full_piece": share * 4 * PARTICLE * (run.box / 64) ** 2 / threads,
     }
     return MINUTES + math.ceil(SLOW * SPARE * (JOB + seconds.get(step, run.n * PARTICLE / 4)) / 60)

@@ -45,32 +45,33 @@ def read_arrays(paths: Iterable, name: str) -> np.ndarray:
 
 
 def write_classmx(
-    path, labels: np.ndarray, weights: np.ndarray, alignments: np.ndarray, scale: float
+    path, labels: np.ndarray, weights: np.ndarray, alignments: np.ndarray, binning: float
 ) -> None:
-    """Write six images (n, 1): class (-1 for none), weight, dx, dy, dalpha, flip.
+    """Write six images (n, 1): class (-1 for none), weight, dx, dy, dalpha, flip; the scale too if it was searched.
 
     Parameters
     ----------
     path : path
     labels, weights : arrays (n,)
     alignments : ALIGNMENT array (n,)
-    scale : float
+    binning : float
         Working pixel size over input pixel size.
     """
-    alpha, tx, ty, mirror = to_eman2(alignments, scale)
-    write_hdf(path, (column[:, None] for column in (labels, weights, tx, ty, alpha, mirror)))
+    alpha, tx, ty, mirror, scale = to_eman2(alignments, binning)
+    columns = [labels, weights, tx, ty, alpha, mirror, *([scale] if (scale != 1).any() else [])]
+    write_hdf(path, (column[:, None] for column in columns))
 
 
-def read_classmx(path, scale: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def read_classmx(path, binning: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Labels int32 (n,), weights float32 (n,) and ALIGNMENT (n,); inverse of `write_classmx`."""
-    labels, weights, tx, ty, alpha, mirror = read_hdf(path)[:, :, 0]
+    labels, weights, tx, ty, alpha, mirror, *more = read_hdf(path)[:, :, 0]
     labels = labels.astype(np.int32)
-    alignments = from_eman2(alpha, tx, ty, mirror, scale)
+    alignments = from_eman2(alpha, tx, ty, mirror, *(more or [1.0]), binning)
     alignments["ref"] = labels
     return labels, weights, alignments
 
 
-def write_simmx(path, pieces: Iterable[np.ndarray], n: int, nref: int, scale: float) -> None:
+def write_simmx(path, pieces: Iterable[np.ndarray], n: int, nref: int, binning: float) -> None:
     """Write six images (n, nref): score, tx, ty, alpha, mirror, scale; `UNTRIED` scores where nothing was compared.
 
     Parameters
@@ -79,7 +80,7 @@ def write_simmx(path, pieces: Iterable[np.ndarray], n: int, nref: int, scale: fl
     pieces : ALIGNMENT arrays (m, nbest)
         Together the n rows, in order; a `ref` below 0 is none.
     n, nref : int
-    scale : float
+    binning : float
         Working pixel size over input pixel size.
     """
     fills = (UNTRIED, 0, 0, 0, 0, 1)
@@ -89,8 +90,8 @@ def write_simmx(path, pieces: Iterable[np.ndarray], n: int, nref: int, scale: fl
         for best in pieces:
             row, rank = np.nonzero(best["ref"] >= 0)
             tried = best[row, rank]
-            alpha, tx, ty, mirror = to_eman2(tried, scale)
-            values = (-tried["score"], tx, ty, alpha, mirror, np.ones(len(tried)))
+            alpha, tx, ty, mirror, scale = to_eman2(tried, binning)
+            values = (-tried["score"], tx, ty, alpha, mirror, scale)
             for image, fill, value in zip(images, fills, values, strict=True):
                 block = np.full((len(best), nref), fill, np.float32)
                 block[row, tried["ref"]] = value
@@ -98,11 +99,11 @@ def write_simmx(path, pieces: Iterable[np.ndarray], n: int, nref: int, scale: fl
             start += len(best)
 
 
-def read_simmx(path, scale: float) -> np.ndarray:
+def read_simmx(path, binning: float) -> np.ndarray:
     """ALIGNMENT (n, nref) of a file that `write_simmx` or EMAN2 wrote; where nothing was compared, ref is -1 and the
     score -inf."""
-    score, tx, ty, alpha, mirror, *_ = read_hdf(path)
-    out = from_eman2(alpha, tx, ty, mirror, scale)
+    score, tx, ty, alpha, mirror, *more = read_hdf(path)
+    out = from_eman2(alpha, tx, ty, mirror, *(more or [1.0]), binning)
     tried = np.abs(score) < UNTRIED
     out["ref"] = np.where(tried, np.arange(score.shape[1]), -1)
     out["score"] = np.where(tried, -score, -np.inf)
@@ -113,33 +114,37 @@ def write_projection(
     path,
     vectors: np.ndarray,
     alignments: np.ndarray | None = None,
-    scale: float = 1.0,
+    binning: float = 1.0,
     header: dict | None = None,
 ) -> None:
-    """Write one image with a row for each particle: tx, ty, alpha, mirror where there are alignments, then `vectors`.
+    """Write one image with a row for each particle: tx, ty, alpha, mirror where there are alignments, then `vectors`;
+    scales as a second image (n, 1) if they were searched.
 
     Parameters
     ----------
     path : path
     vectors : array (n, d)
     alignments : ALIGNMENT array (n,), optional
-    scale : float
+    binning : float
         Working pixel size over input pixel size.
     header : dict, optional
         More attributes.
     """
-    columns = [vectors]
+    images, headers = [vectors], [{"isvector": 1} | (header or {})]
     if alignments is not None:
-        alpha, tx, ty, mirror = to_eman2(alignments, scale)
-        columns.insert(0, np.stack([tx, ty, alpha, mirror], axis=1))
-    write_hdf(path, [np.concatenate(columns, axis=1)], [{"isvector": 1} | (header or {})])
+        alpha, tx, ty, mirror, scale = to_eman2(alignments, binning)
+        images = [np.concatenate([np.stack([tx, ty, alpha, mirror], axis=1), vectors], axis=1)]
+        if (scale != 1).any():
+            images, headers = [*images, scale[:, None]], [*headers, {}]
+    write_hdf(path, images, headers)
 
 
-def read_projection(path, scale: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+def read_projection(path, binning: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
     """Vectors float32 (n, d) and ALIGNMENT (n,) of a file that `write_projection` wrote with alignments."""
-    rows = read_hdf(path)[0]
+    (rows,) = read_hdf(path, [0])
     tx, ty, alpha, mirror = rows[:, :4].T
-    return rows[:, 4:], from_eman2(alpha, tx, ty, mirror, scale)
+    scale = read_hdf(path, [1])[0, :, 0] if len(read_headers(path)) > 1 else 1.0
+    return rows[:, 4:], from_eman2(alpha, tx, ty, mirror, scale, binning)
 
 
 # ---- Classes -------------------------------------------------------------------

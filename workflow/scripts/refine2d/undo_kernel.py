@@ -1,4 +1,7 @@
-"""The loop of `transforms.undo`: mirror, rotation and shift undone in one cubic interpolation."""
+"""The loop of `transforms.undo`: mirror, rotation, scale and shift undone in one cubic interpolation.
+
+Cosine and sine are times the scale.
+"""
 
 import numba as nb
 import numpy as np

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from refine2d.errors import UserError
 from refine2d.files import atomic
-from refine2d.fourier import ft, ift, nrings, ring_mean, soft_mask, spread_rings
+from refine2d.fourier import ft, ift, nrings, ring_mean, soft_mask, spread_rings, stretched
 from refine2d.particles import ParticleStore
 from refine2d.report.sprites import greys
 from refine2d.search import Plan, References, align
@@ -160,7 +160,7 @@ def _sums(store: ParticleStore, rows: np.ndarray, alignments: np.ndarray) -> tup
         block = slice(first, first + BLOCK)
         y, c2 = store.matched(rows[block])
         total += undo(ift(y, store.box), alignments[block]).sum(0, dtype=np.float64)
-        weight += c2.sum(0, dtype=np.float64)
+        weight += stretched(c2, alignments["scale"][block]).sum(0, dtype=np.float64)
     return total, weight
 
 

@@ -11,7 +11,7 @@ from functools import lru_cache, partial
 import numpy as np
 
 from ..fourier import ft, ring_sum
-from ..transforms import ALIGNMENT, alignment
+from ..transforms import alignment
 from . import local
 from .coarse import BATCH, Coarse
 from .plan import Plan
@@ -119,7 +119,7 @@ def refined(
     references: References, y: np.ndarray, c2: np.ndarray, peaks: np.ndarray, threads: int = 1
 ) -> np.ndarray:
     """The local search around each of some `peaks`: (n, nbest) ALIGNMENT in their order."""
-    out = np.zeros(peaks.shape[:2], ALIGNMENT)
+    out = alignment(np.zeros(peaks.shape[:2]))
     if not len(y):
         return out
     penalty = references.penalty(c2)
