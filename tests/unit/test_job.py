@@ -142,6 +142,11 @@ def test_an_input_that_is_not_the_runs_own_is_left_alone(snakemake, tmp_path):
         (OSError(errno.ENOSPC, "No space left on device"), "The disk is full: make room"),
         (OSError("file write failed: errno = 28, error message = 'No space'"), "The disk is full: make room"),
         (FileNotFoundError(errno.ENOENT, "No such file", "a.mrcs"), "a.mrcs is not there any more"),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "a.mrcs"),
+            "a.mrcs cannot be read or written: Permiss",
+        ),
+        (OSError(errno.EROFS, "Read-only file system", "a.h5"), "a.h5 cannot be read or written: Read-only"),
     ],
 )
 def test_what_is_no_fault_of_the_program_is_a_sentence(snakemake, capfd, error, said):

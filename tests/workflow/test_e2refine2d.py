@@ -111,6 +111,20 @@ def test_mistakes_are_sentences_and_nothing_is_written(stack, line, said):
     assert names_here(stack) == before
 
 
+def test_a_written_config_that_cannot_be_read(tmp_path):
+    (tmp_path / "r2d_01").mkdir()
+    (tmp_path / "r2d_01/run.json").write_text("{}")
+    (tmp_path / "r2d_01/e2refine2d.yaml").write_text("input: [")
+    said = call(tmp_path, "--resume", code=1)
+    assert said == "r2d_01/e2refine2d.yaml is not YAML: while parsing a flow node.\n"
+
+
+def test_a_place_where_no_run_can_be(stack):
+    said = call(stack, "--input=inputparticles.hdf --ncls=4 --path=/proc/run", code=1)
+    assert said.startswith("path is /proc/run, but nothing can be written there: ")
+    assert len(said.splitlines()) == 1
+
+
 def test_short_forms_and_what_has_no_effect(stack):
     printed = call(
         stack, "--input=inputparticles.hdf --ncls=4 -c -v 3 -P thread:2 --dbls=x --ppid=7 --maxshift=-1"

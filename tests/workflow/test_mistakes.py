@@ -70,6 +70,32 @@ def test_what_only_a_job_can_find_out_is_a_sentence_too(particles, tmp_path):
     assert "data/flat.mrcs: no image can be used: 60 with the same value everywhere" in done.stdout
 
 
+def test_too_few_images_that_can_be_used(particles, tmp_path):
+    project = particles.copy(tmp_path / "project")
+    images = np.ones((60, 32, 32), np.float32)
+    images[:6] = np.random.default_rng(0).normal(size=(6, 32, 32))
+    write_mrcs(project.folder / "data/poor.mrcs", images, 7.0, 60, 32)
+    (project.folder / "data/exclude.txt").write_text("")
+    done = project.call("input=data/poor.mrcs")
+    assert done.returncode == 1 and "Traceback" not in done.stdout
+    assert "Only 6 particles can be used, too few for 4 classes: lower ncls." in done.stdout
+    assert not (project.folder / "run/simmx_01").exists()
+
+
+@pytest.mark.parametrize("path", ["data/particles.star/run", "/proc/run"])
+def test_a_place_where_no_run_can_be(particles, path):
+    done = particles.call(f"path={path}")
+    assert done.returncode == 1 and "Traceback" not in done.stdout and "Error" not in done.stdout
+    assert f"path is {path}, but " in done.stdout
+
+
+def test_a_config_file_that_is_no_yaml(particles, tmp_path):
+    (tmp_path / "my.yaml").write_text("ncls: [4")
+    done = particles.call(flags=("--configfile", str(tmp_path / "my.yaml")))
+    assert done.returncode == 1 and "Traceback" not in done.stdout
+    assert "Config file is not valid JSON or YAML" in done.stdout
+
+
 def test_the_demo_needs_no_option(tmp_path):
     command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "-n"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)

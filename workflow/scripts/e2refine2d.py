@@ -133,7 +133,6 @@ def prepare(given: argparse.Namespace, schema: dict) -> list[str] | None:
             f"classes, {values.base['iter']} iterations, in {folder}. Nothing was done."
         )
         return None
-    folder.mkdir(parents=True, exist_ok=True)
     write(folder / CONFIG, config)
     if changed:
         write(changes, changed)
@@ -239,10 +238,10 @@ def resumed(folder: Path, given: dict, schema: dict) -> tuple[dict, list[dict] |
     if not (folder / "run.json").is_file():
         raise UserError(f"{folder} holds no run to resume: start it without --resume.")
     started = folder / CONFIG
-    config = yaml.safe_load(started.read_text()) if started.is_file() else given
-    if "input" not in config:
+    config = read(started, given)
+    if not isinstance(config, dict) or "input" not in config:
         raise UserError(f"{folder} was not started by e2refine2d.py: give --input and its other options too.")
-    changes = yaml.safe_load((folder / CHANGES).read_text()) if (folder / CHANGES).is_file() else []
+    changes = read(folder / CHANGES, [])
     known = schema["properties"]
     now = options.read(config, schema, folder / CHANGES).at(complete(folder) + 1)
     wanted = options.read(config | given, schema).base
@@ -264,8 +263,22 @@ def resumed(folder: Path, given: dict, schema: dict) -> tuple[dict, list[dict] |
 
 def write(path: Path, content) -> None:
     """Write YAML, in the order as it is."""
-    with atomic(path) as temporary:
-        Path(temporary).write_text(yaml.safe_dump(content, sort_keys=False))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic(path) as temporary:
+            Path(temporary).write_text(yaml.safe_dump(content, sort_keys=False))
+    except OSError as error:
+        raise UserError(
+            f"path is {path.parent}, but nothing can be written there: {error.strerror}."
+        ) from None
+
+
+def read(path: Path, empty):
+    """What a YAML file holds; `empty` where there is none."""
+    try:
+        return yaml.safe_load(path.read_text()) if path.is_file() else empty
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not YAML: {str(error).splitlines()[0]}.") from None
 
 
 if __name__ == "__main__":

@@ -165,6 +165,8 @@ def _outside_cause(error: Exception) -> str:
     code = getattr(error, "errno", None)
     if code in FULL or any(f"errno = {full}," in str(error) for full in FULL):
         return "The disk is full: make room, and the same command goes on from here."
+    if isinstance(error, PermissionError | NotADirectoryError | IsADirectoryError) or code == errno.EROFS:
+        return f"{error.filename} cannot be read or written: {error.strerror}."
     if isinstance(error, FileNotFoundError):
         return (
             f"{error.filename or error} is not there any more: bring it back, or say the same command again."

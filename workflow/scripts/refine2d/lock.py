@@ -32,16 +32,18 @@ def take(folder: str) -> None:
     Raises
     ------
     UserError
-        Where another workflow holds the lock, or may do so on another host.
+        Where another workflow holds the lock, or may do so on another host, and where nothing can be written.
     """
-    path = Path(folder, NAME)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    mine = _owner(os.getpid())
-    while not _create(path, mine):
-        held = _read(path)
-        if held and (reason := _in_use(folder, held)):
-            raise UserError(reason)
-        _remove(path, held)
+    path, mine = Path(folder, NAME), _owner(os.getpid())
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        while not _create(path, mine):
+            held = _read(path)
+            if held and (reason := _in_use(folder, held)):
+                raise UserError(reason)
+            _remove(path, held)
+    except OSError as error:
+        raise UserError(f"path is {folder}, but nothing can be written there: {error.strerror}.") from None
     atexit.register(_remove, path, mine)
     _stop(processes(folder))
     files.remove_leftovers(folder)
@@ -111,14 +113,14 @@ def _start(pid: int) -> float | None:
 def _create(path: Path, owner: dict) -> bool:
     """Make the lock, whole or not at all, unless there is one."""
     temporary = path.with_name(f".{uuid.uuid4().hex}.json")
-    temporary.write_text(json.dumps(owner) + "\n")
     try:
+        temporary.write_text(json.dumps(owner) + "\n")
         os.link(temporary, path)
         return True
     except FileExistsError:
         return False
     finally:
-        temporary.unlink()
+        temporary.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> dict | None:

@@ -111,7 +111,7 @@ def fill_ctf(source, mode: str, voltage=None, cs=None, ac=None) -> tuple[CtfTabl
     if len(without):
         raise UserError(
             f"{source.path}: image {without[0]} and {len(without) - 1} more have no defocus, others have: "
-            "leave them out (exclude) or set ctf: none."
+            "leave them out of the file, or set ctf: none."
         )
     _fill(table.defocus_v, table.defocus_u)
     _fill(table.angle, 0)

@@ -100,7 +100,7 @@ def _checked(folder: str, recorded: Run, values: dict) -> Run:
             f"{folder} holds a run on another input ({recorded.input}, {recorded.n_input} images): "
             "give another path, or remove that folder."
         )
-    n = _rows(recorded.n_input, values)
+    n, _ = _rows(recorded.n_input, values)
     if values["subset"] != recorded.subset or n != recorded.n:
         raise UserError(
             f"{folder} was created with subset={recorded.subset} and has {recorded.n} particles, "
@@ -118,6 +118,8 @@ def load(folder: str) -> Run | None:
         return Run(**recorded | {"files": tuple(recorded["files"])})
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise UserError(f"path is {folder}, but no run can be there: {error.strerror}.") from None
     except Damaged as error:
         raise UserError(f"{error}: remove that one file, and the same command makes it again.") from None
     except (KeyError, TypeError, AttributeError):
@@ -143,18 +145,22 @@ def chunk_size(n: int, most: int = 0) -> int:
     return BATCH * max(1, -(-n // (chunks * BATCH)))
 
 
-def _rows(n_input: int, values: dict) -> int:
-    if not (values["subset"] or values["exclude"]):
-        return n_input
+def _rows(n_input: int, values: dict) -> tuple[int, int]:
+    """How many rows the tables have, and how many of them are not excluded."""
+    number, excluded = _selected(n_input, values)
+    return len(number), len(number) - int(excluded.sum())
+
+
+def _selected(n_input: int, values: dict) -> tuple:
     from refine2d.particles import read_numbers, select
 
     exclude = read_numbers(values["exclude"]) if values["exclude"] else ()
-    return len(select(n_input, exclude, values["subset"] or None)[0])
+    return select(n_input, exclude, values["subset"] or None)
 
 
 def _create(values: dict) -> Run:
-    path, stacks, n_input, box, apix_file = _demo() if values["input"] == DEMO else _opened(values["input"])
-    n = _rows(n_input, values)
+    path, stacks, n_input, box, apix_file = _demo() if values["input"] == DEMO else _opened(values)
+    n, _ = _rows(n_input, values)
     return Run(
         input=path,
         files=stacks,
@@ -172,11 +178,33 @@ def _create(values: dict) -> Run:
     )
 
 
-def _opened(path: str) -> tuple:
+def _opened(values: dict) -> tuple:
+    from refine2d.particles import fill_ctf
     from refine2d.stacks import open_source
 
-    source = open_source(path)
-    return path, tuple(source.files()[1:]), source.n, source.box, source.optics[0].apix
+    source = open_source(values["input"])
+    _check_repeats(source, values)
+    known = (None if values[name] == "auto" else values[name] for name in ("voltage", "cs", "ac"))
+    if source.ctf is not None:
+        fill_ctf(source, values["ctf"], *known)
+    return values["input"], tuple(source.files()[1:]), source.n, source.box, source.optics[0].apix
+
+
+def _check_repeats(source, values: dict) -> None:
+    """Refuse an input that has an image twice: it would count twice in its class."""
+    number, excluded = _selected(source.n, values)
+    first: dict[tuple, int] = {}
+    repeats = []
+    for i in number[~excluded].tolist():
+        place = (int(source.stack[i]), int(source.index[i]))
+        if first.setdefault(place, i) != i:
+            repeats.append((i, first[place]))
+    if repeats:
+        again, before = repeats[0]
+        raise UserError(
+            f"{source.path}: image {again} is image {before} again, the first of {len(repeats)} that are there before: "
+            "remove them, or give their numbers in exclude."
+        )
 
 
 def _demo() -> tuple:
@@ -191,7 +219,8 @@ def _sized(run: Run, values: dict) -> Run:
     if apix == "auto":
         raise UserError(f"{run.input} does not say its pixel size: give apix=... in A.")
     resolved = options.resolve(values, run.n, run.box, apix)
-    if mistakes := options.misfits(resolved, run.n, run.box, apix):
+    _, usable = _rows(run.n_input, values)
+    if mistakes := options.misfits(resolved, usable, run.box, apix):
         raise UserError("\n".join(mistakes))
     if (apix, values["shrink"]) == (run.apix, run.shrink):
         return run

@@ -200,4 +200,6 @@ def check_box(path: str, nx: int, ny: int) -> None:
     if nx != ny:
         raise UserError(f"{path} holds images of {nx} x {ny} pixels, but particle images must be square.")
     if not 0 < nx <= LARGEST_BOX:
-        raise UserError(f"{path} holds images of {nx} x {ny} pixels by its header, more than {LARGEST_BOX}.")
+        raise UserError(
+            f"{path} holds images of {nx} x {ny} pixels by its header, but 1 to {LARGEST_BOX} are read."
+        )
