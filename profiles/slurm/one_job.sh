@@ -11,7 +11,9 @@ workflow=$!
 
 again() {
     kill -TERM "$workflow"
-    wait "$workflow" || scontrol requeue "$SLURM_JOB_ID"
+    wait "$workflow" && exit
+    # Out of time it still counts as running; a job that was cancelled does not, and is not to come back.
+    [ "$(squeue --noheader --format=%T --jobs="$SLURM_JOB_ID")" = RUNNING ] && scontrol requeue "$SLURM_JOB_ID"
     exit
 }
 

@@ -11,7 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow"))
 from small_project import Project, write_particles
 
-CLUSTER = Path(__file__).with_name("cluster")
+CLUSTER, CONFIGURATION = Path(__file__).with_name("cluster"), Path("/etc/slurm/slurm.conf")
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun")
 
 
@@ -19,16 +19,20 @@ PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun")
 def slurm(tmp_path_factory):
     """A running cluster with the partitions ci and hi, the second preempting the first."""
     if not os.environ.get("REFINE2D_SLURM"):
-        pytest.skip("these take long: REFINE2D_SLURM=1 python -m pytest tests/slurm")
+        pytest.skip("these take minutes: REFINE2D_SLURM=1 python -m pytest tests/slurm")
     path = os.pathsep.join((os.environ["PATH"], "/usr/sbin"))
     missing = [name for name in PROGRAMS if not shutil.which(name, path=path)]
     if missing or os.geteuid():
         pytest.skip(f"no Slurm that can be started here: {', '.join(missing) or 'only root can'}")
+    if CONFIGURATION.exists() and "ClusterName=ci\n" not in CONFIGURATION.read_text():
+        pytest.skip("this machine belongs to a Slurm cluster already")
     pytest.importorskip("snakemake_executor_plugin_slurm", reason="the executor's plugin is not installed")
-    folder = str(tmp_path_factory.mktemp("slurm"))
-    subprocess.run([str(CLUSTER), "start", folder], check=True, env=os.environ | {"PATH": path})
-    yield
-    subprocess.run([str(CLUSTER), "stop", folder], check=True)
+    folder, environment = str(tmp_path_factory.mktemp("slurm")), os.environ | {"PATH": path}
+    try:
+        subprocess.run([str(CLUSTER), "start", folder], check=True, env=environment)
+        yield
+    finally:
+        subprocess.run([str(CLUSTER), "stop", folder], check=True)
 
 
 @pytest.fixture(scope="session")
