@@ -149,6 +149,13 @@ def test_times_are_summed_by_step(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("left", [b"", b"s\th:m", b"s\th:m:s\tcpu_time\n2.0\t0:0", b"s\n\x00\xff\x00"])
+def test_a_file_of_times_that_was_cut_short_fails_no_report(tmp_path, left):
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "benchmarks/basis_01.tsv").write_bytes(left)
+    assert all(row["cpu"] == 0 for row in read_times(tmp_path))
+
+
 @given(st.text())
 def test_data_in_a_page_cannot_end_their_element_and_come_back(text):
     embedded = page.embedded({"title": text, "bad": "</script><!--"})

@@ -130,6 +130,21 @@ def test_a_record_of_another_version(values):
     assert "r2d_01/run.json" in refused("r2d_01", values())
 
 
+def test_a_damaged_record_is_set_aside_and_made_again(values, capsys):
+    found = run.open_run("r2d_01", values())
+    run.write("r2d_01", found)
+    record = Path("r2d_01/run.json")
+    before = record.read_bytes()
+    for damaged in (before[:-40], before.replace(b'"n": 60', b'"n": 61'), b""):
+        record.write_bytes(damaged)
+        assert run.open_run("r2d_01", values()) == found
+        assert record.read_bytes() == damaged
+        run.write("r2d_01", found)
+        assert record.read_bytes() == before
+        assert Path("r2d_01/run.json.damaged").read_bytes() == damaged
+        assert "r2d_01/run.json is damaged: it is not what was written. It was set" in capsys.readouterr().out
+
+
 def test_the_demo_is_known_before_it_exists(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     found = run.open_run("demo/r2d_01", options.read({}, SCHEMA).base)

@@ -42,7 +42,7 @@ rule report:
         states=expand(at("state_{YY}.json"), YY=ITERATIONS),
         quality=expand(at("quality_{YY}.tsv"), YY=ITERATIONS),
         classes=at(f"classes_{LAST}.hdf"),
-        stack=at("classes.mrcs"),
+        stack=at("classes.hdf"),
     output:
         page=report(at("report.html"), caption="../report/page.rst", category="Report"),
         selection=at("selection_suggested.yaml"),
@@ -94,7 +94,7 @@ rule curves:
 
 rule classes_pdf:
     input:
-        stack=at("classes.mrcs"),
+        stack=at("classes.hdf"),
         classes=at(f"classes_{LAST}.hdf"),
     output:
         at("classes.pdf"),

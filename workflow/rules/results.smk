@@ -65,7 +65,7 @@ rule classes_mrcs:
 
 rule classes_png:
     input:
-        stack=at("classes.mrcs"),
+        stack=at("classes.hdf"),
         classes=at(f"classes_{LAST}.hdf"),
     output:
         report(at("classes.png"), caption="../report/classes.rst", category="Classes"),

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -110,18 +111,16 @@ def _checked(folder: str, recorded: Run, values: dict) -> Run:
 
 
 def load(folder: str) -> Run | None:
-    """The run that a folder records, or None."""
+    """The run that a folder records; None where there is none, or it is damaged and can be made again."""
     try:
         files.check(Path(folder, "run.json"))
         recorded = json.loads(Path(folder, "run.json").read_text())
         recorded.pop("crc32", None)
         return Run(**recorded | {"files": tuple(recorded["files"])})
-    except FileNotFoundError:
+    except (FileNotFoundError, Damaged):
         return None
     except OSError as error:
         raise UserError(f"path is {folder}, but no run can be there: {error.strerror}.") from None
-    except Damaged as error:
-        raise UserError(f"{error}: remove that one file, and the same command makes it again.") from None
     except (KeyError, TypeError, AttributeError):
         raise UserError(
             f"{folder}/run.json is not one that this version wrote: give another path, or remove that folder."
@@ -129,9 +128,17 @@ def load(folder: str) -> Run | None:
 
 
 def write(folder: str, run: Run) -> None:
-    """Record the run in its folder, unless it already is."""
-    if load(folder) != run:
-        files.write_json(Path(folder, "run.json"), asdict(run), seal=True)
+    """Record the run in its folder, unless it already is; a damaged record is set aside."""
+    path = Path(folder, "run.json")
+    if load(folder) == run:
+        return
+    with suppress(FileNotFoundError):
+        try:
+            files.check(path)
+        except Damaged as error:
+            files.set_aside(path)
+            print(f"{error}. It was set aside as {path}.damaged and made again.")
+    files.write_json(path, asdict(run), seal=True)
 
 
 def name(number: int, count: int) -> str:
