@@ -363,6 +363,12 @@ def test_an_average_gets_the_power_of_its_reference():
     powers = [ring_sum(np.abs(ft(i)) ** 2, BOX) for i in (made, reference)]
     assert np.allclose(powers[0][:20], powers[1][:20], rtol=1e-2)
     assert naive.ring_correlations(made, image, range(2, 10)).min() > 0.999
+    large = picture(1, 2 * BOX)
+    full = averaging.with_power_of(large, reference)
+    assert naive.ring_correlations(full, large, range(2, 10)).min() > 0.999
+    assert (full**2).sum() == pytest.approx((large**2).sum(), rel=0.02)
+    ratio = ring_sum(np.abs(ft(full)) ** 2, 2 * BOX)[1:10] / powers[1][1:10]
+    assert ratio == pytest.approx(np.full(9, ratio.mean()), rel=0.02)
     images, poses, transfer = particles(image, 60, noise=1.0)
     found = class_average(
         Full(images, transfer, 1.0),

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from test_search import apart
 
 from refine2d import averaging, fullsize
+from refine2d.averagers import Averager
 from refine2d.averaging import Recipe
 from refine2d.centering import centre, shifted
 from refine2d.comparators import Comparator
@@ -252,6 +253,28 @@ def test_full_size_average_from_original_pixels(box, invert, spread):
     average = fullsize.full_average(source, Full(), np.arange(count), scaled, 0.4 * box, invert)
     assert average.shape == (box, box)
     assert likeness(average, image) > 0.95
+
+
+def test_full_size_average_of_weighted_images():
+    image, count = picture(5, 72), 20
+    images, poses, _ = particles(image, count, noise=1.0)
+    source = type("Input", (), {"box": 72, "images": lambda self, numbers: images[numbers]})()
+    store = type(
+        "Store",
+        (),
+        {
+            "number": np.arange(count),
+            "input_apix": 1.0,
+            "apix": 1.0,
+            "transfer": lambda self, rows, size: np.ones((len(rows), size, size // 2 + 1), np.float32),
+            "premultiplied": lambda self, rows: np.zeros(len(rows), bool),
+        },
+    )()
+    rules = 0.4 * 72, False, Averager("mean")
+    some, rows = np.arange(count) < 5, np.arange(count)
+    weighted = fullsize.full_average(source, store, rows, poses, *rules, factors=np.float32(4 * some))
+    alone = fullsize.full_average(source, store, rows[some], poses[some], *rules)
+    np.testing.assert_allclose(weighted, alone, atol=1e-4 * np.abs(alone).max())
 
 
 def test_full_size_average_of_nobody_is_empty():

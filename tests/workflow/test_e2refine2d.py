@@ -10,8 +10,10 @@ import pytest
 import yaml
 from small_project import ROOT, SMALL
 
+import e2refine2d
 from refine2d import simulate
 from refine2d.extent import SETTINGS
+from refine2d.fourier import ft, ring_sum
 from refine2d.names import KINDS
 from refine2d.stacks.hdf import read_hdf, read_headers, write_hdf
 from refine2d.tables import read_classmx
@@ -144,6 +146,24 @@ def test_a_stack_that_eman2_has_phase_flipped_is_taken_as_such(stack, tmp_path):
     assert "ctf is flipped" not in call(tmp_path, "--input=header.hdf --ctf=none --ncls=4 --check")
 
 
+def test_mpi_names_the_slurm_profile(stack, monkeypatch):
+    """What the line hands over to, and that Snakemake takes it."""
+    pytest.importorskip("snakemake_executor_plugin_slurm", reason="the executor's plugin is not here")
+    handed = []
+    monkeypatch.chdir(stack)
+    monkeypatch.setattr(e2refine2d.os, "execv", lambda program, command: handed.append(command))
+    e2refine2d.main(
+        ["--input=inputparticles.hdf", "--ncls=4", "--path=on_slurm", "--parallel=mpi:40:/scratch"]
+    )
+    (command,) = handed
+    profile, jobs = (command[command.index(flag) + 1] for flag in ("--workflow-profile", "--jobs"))
+    assert (profile, jobs) == (str(ROOT / "profiles/slurm"), "40") and "--cores" not in command
+    assert yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())["executor"] == "slurm"
+    planned = subprocess.run([*command, "-n"], capture_output=True, text=True)
+    assert planned.returncode == 0, planned.stdout + planned.stderr
+    assert "simmx_piece" in planned.stdout
+
+
 def test_every_option_is_a_flag_and_has_help(stack):
     printed = call(stack, "--help")
     schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
@@ -179,7 +199,7 @@ def test_the_docs_name_all_names_and_say_what_an_aligner_sets():
             "automask=true",
             "centeracf=true",
             "classrefsf=true",
-            "classnormproc=normalize.rows",
+            "classnormproc=normalize.toimage",
         ),
     ],
 )
@@ -191,6 +211,12 @@ def test_runs_by_other_names(particles, tmp_path, options):
     assert np.isfinite(classes).all() and classes.std(axis=(1, 2)).min() > 0
     labels, _, poses = read_classmx(run / "classmx_01.hdf", 1.0)
     assert set(labels[labels >= 0]) == set(range(4))
+    if "classrefsf=true" in options:
+        for name in ("classes_01.hdf", "classes.hdf"):  # the box is the working size
+            powers = [
+                ring_sum(np.abs(ft(read_hdf(run / file))) ** 2, 32) for file in (name, "allrefs_01.hdf")
+            ]
+            np.testing.assert_allclose(powers[0][:, 1:12], powers[1][:, 1:12], rtol=0.02)
     if "simalign=rotate_flip" in options:
         assert not poses["sx"].any()
     if "simalign=rotate_trans_flip_scale:step=0.05" in options:

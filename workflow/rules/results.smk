@@ -3,6 +3,7 @@ rule classes_full_piece:
         particles=ancient(RUN.input),
         store=at("particles.h5"),
         classes=at(f"classes_{LAST}/{{group}}.hdf"),
+        allrefs=at(f"allrefs_{LAST}.hdf"),
     output:
         at("classes_full/{group}.hdf"),
     log:
@@ -26,6 +27,7 @@ rule classes_full_piece:
             "mask_diameter",
             "classaverager",
             "classnormproc",
+            "classrefsf",
             iteration=LAST,
         ),
         run=facts("box", "apix", "working_box"),

@@ -7,7 +7,7 @@ with job(snakemake) as task:
 
     import numpy as np
 
-    from refine2d.averaging import bootstrap
+    from refine2d.averaging import bootstrap, class_average
     from refine2d.extent import plan
     from refine2d.recipes import recipe
     from refine2d.recipes import store as particles
@@ -22,6 +22,9 @@ with job(snakemake) as task:
         rows = np.flatnonzero(labels == number)
         rules = options.classiter, options.classkeep, options.classkeepsig, how
         made = bootstrap(store, rows, extent, *rules)
+        if options.classnormproc == "normalize.toimage":
+            store.fit(rows, made.alignments, made.image)
+            made = class_average(store, rows, made.alignments, extent, *rules[:-1], 0, how)
         members = members_of(number, rows, made)
         header = class_header(number, members, made.frc, task.input.lst, store.apix)
         return made.image, header, members

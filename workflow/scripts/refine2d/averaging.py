@@ -76,6 +76,8 @@ class ClassAverage:
     frc : ndarray
         (rings,) float32 Fourier ring correlation of the averages of the kept members' halves. Both were aligned to one
         reference, so that it flatters noise inside the search's band.
+    noise : float
+        Energy of the noise in `image` by its halves; 0 where the averager makes no sums.
     """
 
     image: np.ndarray
@@ -83,6 +85,7 @@ class ClassAverage:
     quality: np.ndarray
     kept: np.ndarray
     frc: np.ndarray
+    noise: float
 
 
 def class_average(
@@ -346,10 +349,18 @@ def wiener(
 
 
 def with_power_of(image: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """The image with the reference's power on each ring: (L, L) float32."""
-    box, transform = len(image), ft(image)
-    own, wanted = (ring_sum(np.abs(f) ** 2, box) for f in (transform, ft(reference)))
-    gain = np.sqrt(np.where(own > 1e-12, wanted / np.maximum(own, 1e-12), 0)).astype(np.float32)
+    """The image with the reference's power on each ring: (L, L) float32.
+
+    A reference of a smaller box for the same field of view gives the shape of the power up to its last ring; the level
+    stays, and beyond that ring the gain is that of the last.
+    """
+    box, rings, transform = len(image), nrings(len(reference)), ft(image)
+    own, wanted = ring_sum(np.abs(transform) ** 2, box), ring_sum(np.abs(ft(reference)) ** 2, len(reference))
+    gain = np.where(own[:rings] > 1e-12, wanted / np.maximum(own[:rings], 1e-12), 0)
+    if rings < nrings(box):
+        gain = gain[:-1] * own[: rings - 1].sum() / max(wanted[:-1].sum(), 1e-12)
+        gain = np.pad(gain, (0, nrings(box) - len(gain)), mode="edge")
+    gain = np.sqrt(gain).astype(np.float32)
     return ift(transform * np.where(ring_index(box) <= box // 2, spread_rings(gain, box), 1), box)
 
 

@@ -26,6 +26,7 @@ def full_average(
     invert: bool = False,
     averager: Averager = WIENER,
     normalizer: Named = AS_READ,
+    factors: np.ndarray | None = None,
 ) -> np.ndarray:
     """Average of original images.
 
@@ -46,6 +47,8 @@ def full_average(
     averager : Averager
     normalizer : Named
         One of `names.NORMALIZERS`; ``normalize.toimage`` leaves images as they are.
+    factors : ndarray, optional
+        (n,) float32 that images are multiplied by after that.
 
     Returns
     -------
@@ -68,6 +71,8 @@ def full_average(
         images = flatten(source.images(store.number[block]), background)
         images *= (-1 if invert else 1) / deviation(images, background)[:, None, None].astype(np.float32)
         images = normalized(images, normalizer, mask_radius)
+        if factors is not None:
+            images *= factors[first : first + step, None, None]
         power += noise_power(images, mask).sum(0)
         factor, curves = averager.weighting(store.transfer(block, box), store.premultiplied(block))
         y = ft(images)

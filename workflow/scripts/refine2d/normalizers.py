@@ -15,6 +15,7 @@ from .particles import ParticleStore
 from .transforms import inverse, undo
 
 SAMPLE = 512  # particles that the common scale is taken from
+BLOCK = 256  # particles in memory at a time
 BINS = 128  # of the histogram whose peak normalize.histpeak looks for
 LOCAL = 8  # radius in pixels of normalize.local
 
@@ -73,9 +74,17 @@ class NormalizedStore(ParticleStore):
         """For ``normalize.toimage``: from now on, rows are scaled to fit an image in the given alignments to it."""
         if self._named.name != "normalize.toimage":
             return
-        shown = undo(np.repeat(image[None], len(rows), axis=0), inverse(alignments))
-        scale = to_image(self.corrected(rows), shown)
-        self._scale[rows] *= (scale / max(scale.mean(), TINY)).astype(np.float32)
+        self._scale[rows] *= fitted(self, rows, alignments, image)
+
+
+def fitted(store: ParticleStore, rows: np.ndarray, alignments: np.ndarray, image: np.ndarray) -> np.ndarray:
+    """The factors, 1 on average, that bring particles in the given alignments nearest to an image: (n,) float32."""
+    scale = np.empty(len(rows))
+    for first in range(0, len(rows), BLOCK):
+        block = slice(first, first + BLOCK)
+        shown = undo(np.repeat(image[None], len(rows[block]), axis=0), inverse(alignments[block]))
+        scale[block] = to_image(store.corrected(rows[block]), shown)
+    return (scale / max(scale.mean(), TINY)).astype(np.float32)
 
 
 def to_image(images: np.ndarray, targets: np.ndarray) -> np.ndarray:
