@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from scipy.ndimage import gaussian_filter
 
 from refine2d import denoise, msa
@@ -6,6 +7,7 @@ from refine2d.fourier import soft_mask
 
 BOX = 32
 MASK = soft_mask(BOX, 12, 3)
+VARIANCE = 0.6**2 * float((MASK**2).sum()) / 60  # of noise along any component of sixty images
 
 
 def planted(count, seed=8):
@@ -26,19 +28,31 @@ def error(images, truth):
 
 
 def test_averages_together_are_nearer_to_what_they_were_without_noise():
-    clean, _ = planted(60)
-    noisy = with_noise(clean)
-    assert error(denoise.together(noisy), clean) < 0.4 * error(noisy, clean)
+    for count in (12, 60):
+        clean, _ = planted(count)
+        halves = np.stack([with_noise(clean, seed=seed) for seed in (9, 10)])
+        noisy = halves.mean(0)
+        noise = denoise.per_component([denoise.energy(pair) for pair in halves.swapaxes(0, 1)])
+        assert error(denoise.together(noisy, noise), clean) < 0.7 * error(noisy, clean)
 
 
-def test_too_few_averages_stay_as_they_are():
+def test_the_energy_of_noise_and_its_variance_along_components_are_told_by_halves():
+    clean, _ = planted(40)
+    halves = np.stack([with_noise(clean, seed=seed) for seed in (9, 10)])
+    energies = [denoise.energy(pair) for pair in halves.swapaxes(0, 1)]
+    assert np.mean(energies) == pytest.approx(error(halves.mean(0), clean) / 40, rel=0.05)
+    nothing = msa.basis(halves.mean(0) - clean.astype(np.float32), 40).eigval
+    assert denoise.per_component(energies) == pytest.approx(nothing.mean(), rel=0.1)
+
+
+def test_averages_without_noise_stay_as_they_are():
     noisy = with_noise(planted(10)[0])
-    assert (denoise.together(noisy) == noisy).all()
+    assert denoise.together(noisy, 0.0) is noisy
 
 
 def test_an_average_loses_noise_inside_and_beyond_the_space():
     clean, _ = planted(60)
-    space = msa.basis(with_noise(clean), 60)
+    space = msa.basis(with_noise(clean), 60, noise=VARIANCE)
     truth = planted(1, seed=8)[0]
     halves = with_noise(np.repeat(truth, 2, axis=0), 0.8, seed=11)
     average = halves.mean(0)
@@ -47,7 +61,7 @@ def test_an_average_loses_noise_inside_and_beyond_the_space():
 
 def test_what_halves_agree_upon_stays_though_the_space_lacks_it():
     clean, components = planted(60)
-    space = msa.basis(with_noise(clean), 4)
+    space = msa.basis(with_noise(clean), 4, noise=VARIANCE)
     new = gaussian_filter(np.random.default_rng(3).standard_normal((BOX, BOX)), 2) * MASK * 50
     new -= np.tensordot(msa.coordinates(new[None], space), space.vectors, 1)[0]
     truth = components[0] + new

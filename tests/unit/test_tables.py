@@ -129,7 +129,7 @@ def a_class(number, rows):
     kept = np.arange(len(rows)) % 3 > 0
     quality = RNG.random(len(rows)).astype(np.float32)
     average = ClassAverage(
-        np.full((8, 8), number, np.float32), some_alignments(len(rows)), quality, kept, FRC
+        np.full((8, 8), number, np.float32), some_alignments(len(rows)), quality, kept, FRC, 0.5
     )
     return average, tables.members_of(number, np.array(rows), average)
 

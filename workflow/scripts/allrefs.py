@@ -15,6 +15,6 @@ with job(snakemake) as task:
     how = Recipe(center=centring(options), automask=options.automask)
     order, images = chain(classes, plan(options, task.run, "sim"), task.threads, how)
     headers = read_headers(task.input.classes)
-    kept = ("apix_x", "apix_y", "ptcl_repr")
-    headers = [{name: headers[i][name] for name in kept} | {"source_class": int(i)} for i in order]
+    kept = ("apix_x", "apix_y", "ptcl_repr", "noise")
+    headers = [{name: headers[i].get(name, 0.0) for name in kept} | {"source_class": int(i)} for i in order]
     write_hdf(task.output[0], images, headers)

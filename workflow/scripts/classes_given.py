@@ -14,5 +14,5 @@ with job(snakemake) as task:
     store = ParticleStore(task.input.particles)
     source = open_source(task.input.averages)
     averages = given_averages(source.images(np.arange(source.n)), store, plan(task.options, task.run, "sim"))
-    header = {"ptcl_repr": 0, "apix_x": store.apix, "apix_y": store.apix}
+    header = {"ptcl_repr": 0, "apix_x": store.apix, "apix_y": store.apix, "noise": 0.0}
     write_hdf(task.output[0], averages, [header | {"class_id": number} for number in range(source.n)])

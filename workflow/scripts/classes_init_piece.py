@@ -26,7 +26,7 @@ with job(snakemake) as task:
             store.fit(rows, made.alignments, made.image)
             made = class_average(store, rows, made.alignments, extent, *rules[:-1], 0, how)
         members = members_of(number, rows, made)
-        header = class_header(number, members, made.frc, task.input.lst, store.apix)
+        header = class_header(number, members, made.frc, task.input.lst, store.apix, made.noise)
         return made.image, header, members
 
     numbers = range(task.share.group, options.ncls, task.share.groups)

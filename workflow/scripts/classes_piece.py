@@ -35,7 +35,7 @@ with job(snakemake) as task:
         rules = options.classiter, options.classkeep, options.classkeepsig, floor, how, space
         made = class_average(store, rows, alignments[rows], extent, *rules)
         members = members_of(number, rows, made)
-        header = class_header(number, members, made.frc, task.input.lst, store.apix)
+        header = class_header(number, members, made.frc, task.input.lst, store.apix, made.noise)
         return made.image, header, members
 
     numbers = range(task.share.group, options.ncls, task.share.groups)

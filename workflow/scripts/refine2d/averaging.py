@@ -55,6 +55,15 @@ class Recipe:
             return image
         return masked(shifted(image, offset(image, mask_radius, self.center, self.automask)), mask_radius)
 
+    def of_halves(
+        self, halves: tuple[np.ndarray, np.ndarray], mask_radius: float, floor: np.ndarray | float
+    ) -> np.ndarray:
+        """The averages (2, L, L) of the halves of `accumulate`, masked."""
+        finish = self.averager.finish
+        return masked(
+            np.stack([finish(t[None], w[None], floor) for t, w in zip(*halves, strict=True)]), mask_radius
+        )
+
 
 STANDARD = Recipe()
 
@@ -132,16 +141,19 @@ def class_average(
     quality = np.zeros(len(rows), np.float32)
     image, halves = members.average(alignments, kept, plan.mask_radius, floor)
     if rounds and space is not None and recipe.averager.is_sum:
-        of_halves = (recipe.averager.finish(t[None], w[None], floor) for t, w in zip(*halves, strict=True))
-        image = denoise.by_halves(image, masked(np.stack(list(of_halves)), plan.mask_radius), space)
+        image = denoise.by_halves(image, recipe.of_halves(halves, plan.mask_radius, floor), space)
     for _ in range(rounds):
         image = recipe.centred(image, plan.mask_radius)
         alignments, quality = align_members(members, image, plan)
         kept = choose(quality, keep, keepsig)
         image, halves = members.average(alignments, kept, plan.mask_radius, floor)
+    noise = 0.0
+    if recipe.averager.is_sum:
+        noise = denoise.energy(recipe.of_halves(halves, plan.mask_radius, floor))
     if recipe.reference is not None:
-        image = with_power_of(image, recipe.reference)
-    return ClassAverage(image, alignments, quality, kept, half_frc(*halves, plan.mask_radius))
+        before, image = image, with_power_of(image, recipe.reference)
+        noise *= float((image**2).sum() / max((before**2).sum(), 1e-30))
+    return ClassAverage(image, alignments, quality, kept, half_frc(*halves, plan.mask_radius), noise)
 
 
 def bootstrap(

@@ -6,7 +6,20 @@ from .fourier import ft, ift, ring_sum, spread_rings
 from .msa import Basis, basis, coordinates
 
 
-def together(averages: np.ndarray) -> np.ndarray:
+def energy(halves: np.ndarray) -> float:
+    """Sum of squares of the noise in an average, from the averages (2, L, L) of its halves."""
+    return float(((halves[0] - halves[1]).astype(np.float64) ** 2).sum() / 4)
+
+
+def per_component(energies: list[float]) -> float:
+    """Variance that noise of such energies gives to averages along each of their principal components.
+
+    Independent noise of K averages is spread evenly over their components, which are far fewer than its dimensions.
+    """
+    return float(np.mean(energies)) / len(energies)
+
+
+def together(averages: np.ndarray, noise: float) -> np.ndarray:
     """Averages drawn towards their mean along each principal component by the share that noise has of its variance.
 
     The linear estimate of least squared error from all averages together.
@@ -15,14 +28,15 @@ def together(averages: np.ndarray) -> np.ndarray:
     ----------
     averages : ndarray
         (K, L, L) float32, aligned to each other.
+    noise : float
+        Variance of noise along any component, from `per_component`.
 
     Returns
     -------
     ndarray
-        (K, L, L) float32; the averages themselves where they are too few to tell noise.
+        (K, L, L) float32.
     """
-    space = basis(averages, len(averages))
-    return averages if space.noise == 0 else _inside(averages, space)
+    return averages if noise == 0 else _inside(averages, basis(averages, len(averages), noise))
 
 
 def by_halves(average: np.ndarray, halves: np.ndarray, space: Basis) -> np.ndarray:

@@ -6,8 +6,6 @@ import numpy as np
 
 from .fourier import ft, ring_sum
 
-ENOUGH = 16  # spanned dimensions of which the lesser half is taken for noise
-
 
 @dataclass
 class Basis:
@@ -24,8 +22,7 @@ class Basis:
     explvarfrac : ndarray
         (nbasis,) float64 share of all variance.
     noise : float
-        Variance that noise alone has along any vector: the mean over the lesser half of all spanned dimensions; 0 where
-        they are too few to tell.
+        Variance that noise alone has along any vector.
     """
 
     mean: np.ndarray
@@ -44,7 +41,7 @@ class Basis:
         return np.maximum(self.eigval - self.noise, 0.02 * self.eigval)
 
 
-def basis(points: np.ndarray, nvectors: int) -> Basis:
+def basis(points: np.ndarray, nvectors: int, noise: float = 0.0) -> Basis:
     """Principal components of points by a full, sign-fixed singular value decomposition.
 
     Parameters
@@ -53,6 +50,8 @@ def basis(points: np.ndarray, nvectors: int) -> Basis:
         (n, d) or (n, L, L) float32; images are masked already.
     nvectors : int
         Number of vectors; fewer are returned where the points span fewer dimensions.
+    noise : float
+        Of the result.
 
     Returns
     -------
@@ -74,7 +73,7 @@ def basis(points: np.ndarray, nvectors: int) -> Basis:
         vectors.reshape(count, *shape).astype(np.float32),
         variance[:count],
         share,
-        float(variance[spanned // 2 : spanned].mean()) if spanned >= ENOUGH else 0.0,
+        noise,
     )
 
 

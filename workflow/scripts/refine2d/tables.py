@@ -196,7 +196,9 @@ def read_members(paths: Iterable) -> np.ndarray:
     return members[np.argsort(members["row"], kind="stable")]
 
 
-def class_header(number: int, members: np.ndarray, frc: np.ndarray, source: str, apix: float) -> dict:
+def class_header(
+    number: int, members: np.ndarray, frc: np.ndarray, source: str, apix: float, noise: float = 0.0
+) -> dict:
     """EMAN2's attributes of a class average.
 
     Parameters
@@ -210,6 +212,8 @@ def class_header(number: int, members: np.ndarray, frc: np.ndarray, source: str,
         List file (.lst) whose lines the members' rows are.
     apix : float
         Pixel size of the average, Angstrom.
+    noise : float
+        Energy of the noise in it.
     """
     kept = members["kept"]
     quality = -members["quality"][kept].astype(np.float64)
@@ -223,6 +227,7 @@ def class_header(number: int, members: np.ndarray, frc: np.ndarray, source: str,
         "class_ptcl_qual_sigma": float(quality.std()) if kept.any() else 0.0,
         "frc": np.asarray(frc, np.float32),
         "resolution": resolution(frc, apix),
+        "noise": float(noise),
         "apix_x": float(apix),
         "apix_y": float(apix),
     }
