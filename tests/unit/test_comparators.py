@@ -196,6 +196,31 @@ def test_planted_references_and_poses_are_found(text):
     assert np.median(np.hypot(found["sx"] - poses["sx"], found["sy"] - poses["sy"])[right]) < 0.8
 
 
+@pytest.mark.parametrize("text", ["ccc", "dot", "sqeuclidean", "frc", "phase", "quadmindot", "optsub"])
+def test_a_pair_is_compared_where_the_reference_is_not_zero(text):
+    """What lies beside the reference counts, unless zeromask asks for the reference's place alone."""
+    particle, reference = pair()
+    assert (reference == 0).any()
+    beside = particle + 9 * (reference == 0)
+    apart_from_it = particle * (reference != 0)
+    masked = f"{text}:zeromask=1"
+    assert score(masked, beside, reference) == pytest.approx(score(masked, particle, reference), rel=1e-4)
+    assert score(masked, particle, reference) == pytest.approx(
+        score(text, apart_from_it, reference), rel=1e-4
+    )
+    if text not in ("dot", "sqeuclidean", "quadmindot"):  # sums of products with the reference
+        assert score(text, beside, reference) != pytest.approx(score(text, particle, reference), rel=1e-3)
+
+
+def test_a_search_lets_the_mask_decide():
+    references, by = np.stack([picture(0), picture(1)]), named("ccc:zeromask=1")
+    images, _, transfer = particles(references[0], 12, noise=0.5)
+    store = Phased(images, transfer, 0.5)
+    found = Matcher(Matching(PLAN, by, by, by), references).align(store, np.arange(12))[:, 0]
+    again = by.scores(store, np.arange(12), found, references[found["ref"]])
+    np.testing.assert_array_equal(found["score"], again)
+
+
 def test_defoci_do_not_cancel():
     """Without phases flipped back, a particle far out of focus would look like the negative of a reference."""
     images, poses, transfer = particles(picture(), 60, noise=0.5)

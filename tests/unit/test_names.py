@@ -14,7 +14,8 @@ from refine2d.errors import UserError
     [
         ("simcmp", "ccc", "ccc", {}, ()),
         ("simcmp", "frc:nweight=1:maxres=12", "frc", {"nweight": True, "maxres": 12.0}, ()),
-        ("simcmp", "dot:normalize=0:negative=1", "dot", {"normalize": False}, ("negative",)),
+        ("simcmp", "dot:normalize=0:negative=1", "dot", {"normalize": False}, ()),
+        ("simcmp", "phase:zeromask=1:snrfn=1", "phase", {"zeromask": True}, ("snrfn",)),
         ("classalign", "rotate_translate_flip:maxshift=5", "rotate_translate_flip", {"maxshift": 5.0}, ()),
         ("simralign", "refine:maxiter=3:precision=.1", "refine", {"maxiter": 3}, ("precision",)),
         ("simralign", "None", "none", {}, ()),
@@ -44,6 +45,12 @@ def test_a_name_and_its_parameters(option, text, name, params, idle):
             "simalign",
             "rtf_slow_exhaustive:transtep=0",
             "transtep of rtf_slow_exhaustive is 0, but it must be at least 0.5",
+        ),
+        ("simcmp", "ccc:negative=0", "negative=0 would make the least alike of ccc the best: leave it out."),
+        (
+            "classcmp",
+            "dot:mask=mask.hdf",
+            "mask of dot is an image in EMAN2, which no option can hold: mask_dia",
         ),
         ("simralign", "refine:maxiter=-1", "maxiter of refine is -1, but it must be at least 1."),
         ("simalign", "refine", "name it in simralign or classralign."),

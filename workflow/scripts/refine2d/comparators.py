@@ -48,6 +48,11 @@ class Comparator:
         """Whether the search engine can try it on all poses."""
         return self.name in DOT
 
+    @property
+    def zeromask(self) -> bool:
+        """Whether a pair is compared only where the reference is not 0, which a search cannot do."""
+        return bool(self.params.get("zeromask"))
+
     def particles(self, store: ParticleStore, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Particles as the search engine takes them.
 
@@ -66,7 +71,13 @@ class Comparator:
         """
         if self.name == "ml":
             return store.matched(rows)
-        y = ft(store.corrected(rows)) * self._band()
+        return self._filtered(store.corrected(rows), store, rows)
+
+    def _filtered(
+        self, images: np.ndarray, store: ParticleStore, rows: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Images of these particles, phases flipped back, as the search engine takes them."""
+        y = ft(images) * self._band()
         power = ring_sum(np.abs(y) ** 2, self.box)
         c2 = np.zeros(power.shape, np.float32)
         if self.name == "frc":
@@ -116,17 +127,25 @@ class Comparator:
         ndarray
             (n,) float32; larger is better.
         """
-        if self.is_dot:
+        if self.is_dot and not self.zeromask:
             y, c2 = self.particles(store, rows)
-            prepared = self.references(references)
-            power = ring_sum(np.abs(ft(prepared)) ** 2, self.box)
-            power[:, 0] = power[:, self.last + 1 :] = 0
-            y *= self._band()
-            alike = (undo(ift(y, self.box), poses) * prepared).sum((1, 2), dtype=np.float64)
-            return (alike - 0.5 * (c2 * power).sum(1)).astype(np.float32)
+            return self._dots(undo(ift(y * self._band(), self.box), poses), c2, references)
         aligned = undo(store.corrected(rows), poses)
+        if self.zeromask:
+            aligned *= references != 0
+        if self.is_dot:
+            y, c2 = self._filtered(aligned, store, rows)
+            return self._dots(ift(y, self.box), c2, references)
         weight = store.matched(rows)[1] if self._needs_snr() else None
         return PAIRS[self.name](self, aligned, references, weight).astype(np.float32)
+
+    def _dots(self, aligned: np.ndarray, c2: np.ndarray, references: np.ndarray) -> np.ndarray:
+        """Dot products of aligned particles, filtered, and their references, less the penalty."""
+        prepared = self.references(references)
+        power = ring_sum(np.abs(ft(prepared)) ** 2, self.box)
+        power[:, 0] = power[:, self.last + 1 :] = 0
+        alike = (aligned * prepared).sum((1, 2), dtype=np.float64)
+        return (alike - 0.5 * (c2 * power).sum(1)).astype(np.float32)
 
     def _unit(self) -> bool:
         """Whether particle and reference are brought to unit length."""

@@ -129,7 +129,7 @@ class OneSize:
             if matching.refine != matching.search:
                 y, c2 = matching.refine.particles(store, rows)
             found = refined(self._refine, y, c2, found, threads)
-        if not matching.plan.local or matching.decide != matching.refine:
+        if not matching.plan.local or matching.decide != matching.refine or matching.decide.zeromask:
             for rank in range(nbest):
                 images = self.images[found["ref"][:, rank]]
                 found["score"][:, rank] = matching.decide.scores(store, rows, found[:, rank], images)

@@ -1,7 +1,7 @@
 """Names with parameters as e2refine2d takes them, ``name:param=value:param=value``.
 
 The tables are the single source of what is known: each parameter's type, `IDLE` for one that chooses between ways of
-EMAN2's own that lead to the same thing here, and is taken without effect.
+EMAN2's own that lead to the same thing here, and is taken without effect, or a sentence's end for one that is refused.
 """
 
 import difflib
@@ -18,7 +18,11 @@ _FLIP = {"flip": bool}
 SCALES = {"min": 0.95, "max": 1.05, "step": 0.01}
 _SCALE = dict.fromkeys(SCALES, float)
 _BAND = {"minres": float, "maxres": float}
-_SIGN = {"negative": IDLE, "mask": IDLE, "zeromask": IDLE}
+_PAIR = {
+    "negative": bool,
+    "zeromask": bool,
+    "mask": "is an image in EMAN2, which no option can hold: mask_diameter says what is compared",
+}
 
 ALIGNERS = {
     "translational": _AT | {"useflcf": IDLE, "verbose": IDLE},
@@ -48,16 +52,16 @@ REFINERS = {
 }
 COMPARATORS = {
     "ml": {},
-    "ccc": _SIGN,
-    "dot": {"normalize": bool} | _SIGN,
-    "sqeuclidean": {"normto": bool, "keepzero": IDLE} | _SIGN,
-    "frc": {"nweight": bool, "snrweight": bool, "ampweight": bool, "sweight": IDLE} | _BAND | _SIGN,
-    "phase": {"ampweight": bool, "snrweight": bool, "snrfn": IDLE} | _BAND | _SIGN,
-    "lod": {"normalize": IDLE} | _SIGN,
-    "quadmindot": {"normalize": bool} | _SIGN,
+    "ccc": _PAIR,
+    "dot": {"normalize": bool} | _PAIR,
+    "sqeuclidean": {"normto": bool} | _PAIR,
+    "frc": {"nweight": bool, "snrweight": bool, "ampweight": bool, "sweight": IDLE} | _BAND | _PAIR,
+    "phase": {"ampweight": bool, "snrweight": bool, "snrfn": IDLE} | _BAND | _PAIR,
+    "lod": {"normalize": IDLE} | _PAIR,
+    "quadmindot": {"normalize": bool} | _PAIR,
     "optvariance": {"invert": bool, "matchfilt": bool, "radweight": bool, "keepzero": IDLE, "debug": IDLE}
-    | _SIGN,
-    "optsub": {"ctfweight": bool} | _BAND | _SIGN,
+    | _PAIR,
+    "optsub": {"ctfweight": bool} | _BAND | _PAIR,
 }
 AVERAGERS = {
     "wiener": {},
@@ -186,12 +190,16 @@ def parse(option: str, text: str) -> Named:
         if not equals:
             raise UserError(f"{option}: parameter {key!r} of {name} has no value: write {key}=...")
         kind_of_value = table[name][key]
+        if isinstance(kind_of_value, str):
+            raise UserError(f"{option}: {key} of {name} {kind_of_value}.")
         if kind_of_value is IDLE:
             idle.append(key)
             continue
         params[key] = _value(option, name, key, value, kind_of_value)
         if params[key] < LEAST.get(key, params[key]):
             raise UserError(f"{option}: {key} of {name} is {value}, but it must be at least {LEAST[key]:g}.")
+    if not params.pop("negative", True):
+        raise UserError(f"{option}: negative=0 would make the least alike of {name} the best: leave it out.")
     if "min" in table[name] and kind == "aligner":
         _check_scales(option, name, SCALES | params)
     return Named(name, params, tuple(idle))
