@@ -8,6 +8,7 @@ import numpy as np
 import starfile
 from small_project import CONSTANT, EXCLUDED, NOT_FINITE, SMALL
 
+from refine2d.denoise import per_component, together
 from refine2d.stacks import open_source
 from refine2d.stacks.hdf import read_hdf, read_headers
 from refine2d.tables import read_classmx
@@ -90,11 +91,13 @@ def test_no_average_has_a_particle_that_was_left_out(finished):
 
 
 def test_references_are_sorted_averages(finished):
-    """An alignment reference says which of the sorted averages it is."""
+    """An alignment reference says which of the sorted averages it is, which has lost noise."""
     run = finished.folder / "run"
     sorted_ones, chosen = read_hdf(run / "allrefs_02.hdf"), read_hdf(run / "aliref_02.hdf")
+    noise = per_component([header["noise"] for header in read_headers(run / "allrefs_02.hdf")])
     index = [header["allrefs_index"] for header in read_headers(run / "aliref_02.hdf")]
-    np.testing.assert_array_equal(chosen, sorted_ones[index])
+    assert noise > 0
+    np.testing.assert_array_equal(chosen, together(sorted_ones, noise)[index])
     assert read_hdf(run / "simmx_02.hdf").shape == (6, SMALL.n, len(chosen))
 
 
