@@ -157,7 +157,7 @@ def test_what_is_given_is_not_resolved():
     assert values["voltage"] is None
 
 
-@pytest.mark.parametrize("name", ["a\nb", "a\0b", "a{b}", "\x1b[2J"])
+@pytest.mark.parametrize("name", ["a\nb", "a\0b", "a{b}", "\x1b[2J", "<script>.mrcs"])
 @pytest.mark.parametrize("option", ["input", "path", "exclude"])
 def test_names_that_snakemake_or_a_table_would_take_for_something_else(option, name):
     (sentence,) = mistakes(**{option: name})

@@ -94,6 +94,26 @@ def state(finished):
     return json.loads((finished.folder / "run/state_02.json").read_text())
 
 
+def test_names_of_files_are_text(browser, particles, tmp_path):
+    """Names that end the element of the page's data, start a script, or are tags."""
+    project = particles.copy(tmp_path / "project")
+    folder = "<img src=x onerror=\"document.title='ran'\"> & $(touch ran) <"
+    name, stack = "script ><script >document.title='ran'.star", "<script>.mrcs"
+    data = project.folder / folder
+    (project.folder / "data").rename(data)
+    (data / "particles.mrcs").rename(data / stack)
+    (data / name).write_text((data / "particles.star").read_text().replace("particles.mrcs", stack))
+    project.run(f"input={folder}/{name}", "exclude=", "iter=1", "path=<b >run")
+    assert stack in (project.folder / "<b >run/particles.star").read_text()
+    browser.get((project.folder / "<b >run/report.html").as_uri())
+    wait(lambda: browser.execute_script("return document.body?.dataset.ready"))
+    assert browser.title.startswith("<b >run: ")
+    assert f"{folder}/{name}" in browser.execute_script("return document.body.textContent")
+    assert browser.execute_script("return document.querySelector('img[onerror], h1 b')") is None
+    assert browser.get_log("browser") == []
+    assert not list(project.folder.rglob("ran"))
+
+
 def test_the_page_holds_everything(page):
     loaded = page.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)")
     assert [name[:60] for name in loaded if not name.startswith(("data:", "blob:"))] == []

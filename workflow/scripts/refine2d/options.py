@@ -2,6 +2,7 @@
 
 import difflib
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ MASK = 0.9  # diameter of the automatic mask, of the box
 MAXSHIFT = 0.125  # largest automatic shift, of the box
 NBASIS = 64  # most MSA vectors, if left to the program
 FILES = ("input", "path", "exclude", "initial", "selection", "resultmx")
+PATTERN = re.compile(r"[{}]|<[a-z][a-z0-9_]*>")  # wildcards and path variables
 SMALLEST_BOX = 24  # pixels
 SMALLEST_CLASS = 4  # particles a class, on average
 
@@ -190,9 +192,9 @@ def _conflicts(values: dict) -> list[str]:
 def _unusable(values: dict) -> list[str]:
     """Names of files that Snakemake takes for patterns, or that no table can hold; all others are taken as they are."""
     return [
-        f"{name} is {values[name]!r}, but the name of a file or folder here cannot have {{, }} or control characters."
-        for name in FILES
-        if not str(values.get(name) or "").isprintable() or set("{}") & set(str(values.get(name) or ""))
+        f"{name} is {text!r}, but the name of a file or folder here cannot have {{, }}, <word> or control characters."
+        for name, text in ((name, str(values.get(name) or "")) for name in FILES)
+        if not text.isprintable() or PATTERN.search(text)
     ]
 
 
