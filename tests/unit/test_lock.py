@@ -76,6 +76,12 @@ def test_another_process_of_the_same_number_is_not_the_owner(held):
     lock.take(folder)
 
 
+def test_another_node_of_the_same_name_has_no_such_process(held):
+    folder, _ = held
+    owner(folder, boot="another")
+    lock.take(folder)
+
+
 @pytest.mark.parametrize(("name", "refused"), [("7", True), ("8", False)])
 def test_another_host_cannot_be_known_unless_it_was_this_job(held, monkeypatch, name, refused):
     folder, _ = held

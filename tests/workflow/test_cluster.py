@@ -1,4 +1,7 @@
-"""The profile for any scheduler, with one that starts each job at once."""
+"""The profile for any scheduler, with one that starts each job at once; the job for Kubernetes, in a dry run."""
+
+import subprocess
+import sys
 
 import pytest
 import yaml
@@ -29,3 +32,14 @@ def test_a_scheduler_of_ones_own(particles, finished, tmp_path):
     found, wanted = project.results(), finished.results()
     assert {"particles.h5", "input_fp.hdf", "input_fp_basis.hdf"} <= found.keys()
     assert [name for name in found if name != "0_refine2d_parms.json" and found[name] != wanted[name]] == []
+
+
+def test_the_command_of_the_kubernetes_job(particles):
+    pod = yaml.safe_load((ROOT / "profiles/kubernetes/job.yaml").read_text())["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert container["workingDir"] == container["volumeMounts"][0]["mountPath"]
+    command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "-n", *container["args"]]
+    there = particles.folder / "data"
+    done = subprocess.run(command, cwd=there, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "simmx_piece" in done.stdout + done.stderr
