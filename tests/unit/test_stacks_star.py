@@ -291,5 +291,5 @@ def test_any_text_in_any_column_is_read_or_refused(tmp_path_factory, column, val
         assert "x.star" in str(error)
     else:
         assert np.isfinite(source.ctf.defocus_u).all()
-        assert 2 <= source.box <= 4  # less than 4 where a pixel size was altered, so that the groups share a grid
+        assert 2 <= source.box <= 4  # less than 4 where altered pixel sizes make the groups share a grid
         assert source.images(range(3)).shape == (3, source.box, source.box)
