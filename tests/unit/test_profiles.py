@@ -68,3 +68,12 @@ def test_memory_covers_what_was_measured():
     }
     for step, size in measured.items():
         assert needs.memory(step, run(5000, 64), OPTIONS, 2) > 1.1 * size
+
+
+def test_time_covers_a_search_that_grows_with_the_fourth_power_of_the_box():
+    """A cluster's core may be SLOW times slower; the search of a large chunk and box still fits, a fifth to spare."""
+    for working_box in (64, 128):
+        area, many = (working_box / 64) ** 2, run(10**6, working_box=working_box, chunk=10**6)
+        search = many.chunk * area * (needs.PARTICLE + needs.PAIR * OPTIONS["naliref"] * area) / 4
+        left = needs.minutes("simmx_piece", many, OPTIONS, 4) - needs.MINUTES
+        assert left * 60 >= needs.SPARE * needs.SLOW * search

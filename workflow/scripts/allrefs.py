@@ -16,5 +16,5 @@ with job(snakemake) as task:
     order, images = chain(classes, plan(options, task.run, "sim"), task.threads, how)
     headers = read_headers(task.input.classes)
     kept = ("apix_x", "apix_y", "ptcl_repr", "noise")
-    headers = [{name: headers[i].get(name, 0.0) for name in kept} | {"source_class": int(i)} for i in order]
+    headers = [{name: headers[i][name] for name in kept} | {"source_class": int(i)} for i in order]
     write_hdf(task.output[0], images, headers)

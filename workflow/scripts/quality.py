@@ -9,7 +9,7 @@ REFRESH = 60  # seconds; a page takes two to make
 
 
 def recent(page: Path) -> bool:
-    return page.exists() and time.time() - page.stat().st_mtime < REFRESH
+    return page.exists() and abs(time.time() - page.stat().st_mtime) < REFRESH
 
 
 with job(snakemake) as task:

@@ -7,7 +7,13 @@ from .msa import Basis, basis, coordinates
 
 
 def energy(halves: np.ndarray) -> float:
-    """Sum of squares of the noise in an average, from the averages (2, L, L) of its halves."""
+    """Sum of squares of the noise in an average.
+
+    Parameters
+    ----------
+    halves : ndarray
+        (2, L, L) float32 averages of its halves.
+    """
     return float(((halves[0] - halves[1]).astype(np.float64) ** 2).sum() / 4)
 
 
@@ -15,6 +21,11 @@ def per_component(energies: list[float]) -> float:
     """Variance that noise of such energies gives to averages along each of their principal components.
 
     Independent noise of K averages is spread evenly over their components, which are far fewer than its dimensions.
+
+    Parameters
+    ----------
+    energies : list of float
+        From `energy`, one of each average; 0 where it is not known.
     """
     return float(np.mean(energies)) / len(energies)
 

@@ -10,10 +10,12 @@ def euler_matrices(rot: np.ndarray, tilt: np.ndarray, psi: np.ndarray) -> np.nda
 
 
 def about_z(angle: np.ndarray) -> np.ndarray:
+    """Rotation matrices (n, 3, 3) about z by angles (n,) in radians."""
     c, s, zero, one = np.cos(angle), np.sin(angle), np.zeros_like(angle), np.ones_like(angle)
     return np.stack([c, s, zero, -s, c, zero, zero, zero, one], -1).reshape(-1, 3, 3)
 
 
 def about_y(angle: np.ndarray) -> np.ndarray:
+    """Rotation matrices (n, 3, 3) about y by angles (n,) in radians."""
     c, s, zero, one = np.cos(angle), np.sin(angle), np.zeros_like(angle), np.ones_like(angle)
     return np.stack([c, zero, -s, zero, one, zero, s, zero, c], -1).reshape(-1, 3, 3)

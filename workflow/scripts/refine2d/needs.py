@@ -58,7 +58,7 @@ def memory(step: str, run, options: dict, threads: int) -> float:
 def minutes(step: str, run, options: dict, threads: int) -> int:
     """Minutes of a job of a step; arguments as in `memory`."""
     area = (run.working_box / 64) ** 2
-    pairs = PARTICLE + PAIR * options["naliref"]
+    pairs = PARTICLE + PAIR * options["naliref"] * area
     scales = most_scales(options)
     share = run.n / min(run.chunks, options["ncls"])
     seconds = {

@@ -199,15 +199,16 @@ def _opened(values: dict) -> tuple:
 
 def _check_repeats(source, values: dict) -> None:
     """Refuse an input that has an image twice: it would count twice in its class."""
+    import numpy as np  # here, since a run that is there needs none of it
+
     number, excluded = _selected(source.n, values)
-    first: dict[tuple, int] = {}
-    repeats = []
-    for i in number[~excluded].tolist():
-        place = (int(source.stack[i]), int(source.index[i]))
-        if first.setdefault(place, i) != i:
-            repeats.append((i, first[place]))
-    if repeats:
-        again, before = repeats[0]
+    used = number[~excluded]
+    places = np.stack([source.stack[used], source.index[used]], 1)
+    _, first, which = np.unique(places, axis=0, return_index=True, return_inverse=True)
+    earlier = first[which.ravel()]
+    repeats = np.flatnonzero(earlier != np.arange(len(used)))
+    if len(repeats):
+        again, before = used[repeats[0]], used[earlier[repeats[0]]]
         raise UserError(
             f"{source.path}: image {again} is image {before} again, the first of {len(repeats)} that are there before: "
             "remove them, or give their numbers in exclude."

@@ -64,6 +64,7 @@ class Simulation:
 
     @property
     def molecules(self) -> tuple[str, ...]:
+        """Names of all molecules; a particle's kind is its place among them."""
         return self.molecule, *self.others
 
 
@@ -202,7 +203,8 @@ def signal(sim: Simulation, known: Truth) -> np.ndarray:
 
 def _junk(sim: Simulation, one: Truth, box: int) -> np.ndarray:
     """What a picker takes for a particle: nothing, ice, or two molecules side by side; float32 (box, box)."""
-    rng = np.random.default_rng([sim.seed, 3, int(one.ctf.defocus_u[0] * 1e3)])
+    own = int(one.ctf.defocus_u[0] * 1e3)  # stands for the particle's number, which is not known here
+    rng = np.random.default_rng([sim.seed, 3, own])
     kind = rng.integers(3)
     if kind == 0:
         return np.zeros((box, box), np.float32)
@@ -281,13 +283,13 @@ def star_blocks(sim: Simulation, known: Truth, poses: bool = False) -> dict[str,
         "rlnImageSize": [str(sim.box)],
         "rlnImageDimensionality": ["2"],
     }
-    numbers = {
-        "rlnDefocusU": known.ctf.defocus_u,
-        "rlnDefocusV": known.ctf.defocus_v,
-        "rlnDefocusAngle": known.ctf.angle,
-    }
-    if not sim.transfer:
-        numbers = {}
+    numbers = {}
+    if sim.transfer:
+        numbers = {
+            "rlnDefocusU": known.ctf.defocus_u,
+            "rlnDefocusV": known.ctf.defocus_v,
+            "rlnDefocusAngle": known.ctf.angle,
+        }
     if poses:
         origin = -known.shift * sim.apix
         numbers |= {
