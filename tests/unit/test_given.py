@@ -7,7 +7,9 @@ import pytest
 
 from refine2d.fourier import crop, soft_mask
 from refine2d.given import given_averages
-from refine2d.particles import ParticleStore, merge, select, write_piece
+from refine2d.input_rows import select
+from refine2d.particles import ParticleStore
+from refine2d.prepare import merge, write_piece
 from refine2d.search import Plan
 from refine2d.simulate import Simulation, signal, truth, write_dataset
 from refine2d.stacks import open_source

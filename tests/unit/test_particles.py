@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refine2d import fourier, normalize, particles
+from refine2d import fourier, input_rows, normalize, optics, particles, prepare, working
 from refine2d.ctf import CtfTable, ctf
 from refine2d.errors import UserError
 
@@ -55,15 +55,15 @@ def noisy(n, box=BOX, seed=1, strength=0.0):
 
 
 def build(folder, source, piece=64, exclude=(), subset=None, mode="auto", box=BOX, **options):
-    number, excluded = particles.select(source.n, exclude, subset)
-    parameters, mode = particles.fill_ctf(source, mode)
+    number, excluded = input_rows.select(source.n, exclude, subset)
+    parameters, mode = optics.fill_ctf(source, mode)
     pieces = []
     for start in range(0, len(number), piece):
         pieces.append(folder / f"particles/{start // piece:02d}.h5")
         rows = slice(start, start + piece)
-        particles.write_piece(pieces[-1], source, number[rows], excluded[rows], box, RADIUS, **options)
-    apix = particles.fill_apix(source, None)
-    return particles.merge(pieces, folder / "particles.h5", source, number, apix, parameters, mode)
+        prepare.write_piece(pieces[-1], source, number[rows], excluded[rows], box, RADIUS, **options)
+    apix = optics.fill_apix(source, None)
+    return prepare.merge(pieces, folder / "particles.h5", source, number, apix, parameters, mode)
 
 
 # ---- choosing ----
@@ -83,12 +83,12 @@ def build(folder, source, piece=64, exclude=(), subset=None, mode="auto", box=BO
     ],
 )
 def test_working_box(box, apix, shrink, expected):
-    assert particles.working_box(box, apix, shrink) == expected
+    assert working.working_box(box, apix, shrink) == expected
 
 
 @given(st.integers(16, 800), st.floats(0.3, 12))
 def test_working_box_is_even_and_never_larger(box, apix):
-    small = particles.working_box(box, apix)
+    small = working.working_box(box, apix)
     assert small % 2 == 0
     assert min(box - 1, 46) <= small <= min(box, 128)
 
@@ -96,11 +96,11 @@ def test_working_box_is_even_and_never_larger(box, apix):
 @pytest.mark.parametrize("shrink", [0.5, 0, 10])
 def test_working_box_refuses_what_makes_no_sense(shrink):
     with pytest.raises(UserError, match="shrink"):
-        particles.working_box(100, 1.0, shrink)
+        working.working_box(100, 1.0, shrink)
 
 
 def test_select_keeps_every_image_as_a_row():
-    number, excluded = particles.select(6, [1, 4])
+    number, excluded = input_rows.select(6, [1, 4])
     assert number.tolist() == [0, 1, 2, 3, 4, 5]
     assert np.flatnonzero(excluded).tolist() == [1, 4]
 
@@ -110,7 +110,7 @@ def test_a_subset_is_spread_over_what_is_not_excluded(n, subset, exclude):
     exclude = {e for e in exclude if e < n}
     if len(exclude) == n:
         exclude.pop()
-    number, excluded = particles.select(n, list(exclude), subset)
+    number, excluded = input_rows.select(n, list(exclude), subset)
     left = np.setdiff1d(np.arange(n), list(exclude))
     assert len(number) == min(subset, len(left))
     assert not excluded.any()
@@ -122,20 +122,20 @@ def test_a_subset_is_spread_over_what_is_not_excluded(n, subset, exclude):
 
 def test_select_refuses_wrong_numbers():
     with pytest.raises(UserError, match="image 6, but the input has images 0 to 5"):
-        particles.select(6, [6])
+        input_rows.select(6, [6])
     with pytest.raises(UserError, match="leaves no image"):
-        particles.select(2, [0, 1])
+        input_rows.select(2, [0, 1])
 
 
 def test_numbers_are_read_from_text(tmp_path):
     path = tmp_path / "bad.txt"
     path.write_text("# junk\n3, 5\n8 9 # ice\n\n")
-    assert particles.read_numbers(path).tolist() == [3, 5, 8, 9]
+    assert input_rows.read_numbers(path).tolist() == [3, 5, 8, 9]
     path.write_text("3\n-4\n")
     with pytest.raises(UserError, match="'-4'"):
-        particles.read_numbers(path)
+        input_rows.read_numbers(path)
     with pytest.raises(UserError, match="cannot read"):
-        particles.read_numbers(tmp_path / "none.txt")
+        input_rows.read_numbers(tmp_path / "none.txt")
 
 
 # ---- filling what a file lacks ----
@@ -143,18 +143,18 @@ def test_numbers_are_read_from_text(tmp_path):
 
 def test_pixel_size_is_filled_but_never_overruled(caplog):
     source = FakeSource(noisy(2), group=np.array([0, 1]), optics=[Optics(None), Optics(4.0)])
-    assert particles.fill_apix(source, 4.02).tolist() == [4.02, 4.0]
+    assert optics.fill_apix(source, 4.02).tolist() == [4.02, 4.0]
     assert "apix: 4.02 is not used where" in caplog.text
     with pytest.raises(UserError, match="set apix"):
-        particles.fill_apix(source, None)
+        optics.fill_apix(source, None)
     with pytest.raises(UserError, match=r"pixel sizes from 4 to 5 A"):
-        particles.fill_apix(source, 5)
+        optics.fill_apix(source, 5)
 
 
 def test_ctf_parameters_are_filled():
     incomplete = CtfTable([15000, 16000], np.nan, np.nan, np.nan, [300, np.nan], np.nan, np.nan)
     source = FakeSource(noisy(2), incomplete)
-    filled, mode = particles.fill_ctf(source, "flipped", voltage=200, cs=1.4, ac=0.07)
+    filled, mode = optics.fill_ctf(source, "flipped", voltage=200, cs=1.4, ac=0.07)
     assert mode == "flipped"
     assert filled.voltage.tolist() == [300, 200]
     assert filled.defocus_v.tolist() == [15000, 16000]
@@ -165,9 +165,9 @@ def test_ctf_parameters_are_filled():
 
 def test_no_ctf_is_said_and_taken_as_one(caplog):
     with caplog.at_level(logging.WARNING):
-        assert particles.fill_ctf(FakeSource(noisy(2)), "auto") == (None, "none")
+        assert optics.fill_ctf(FakeSource(noisy(2)), "auto") == (None, "none")
     assert "no defocus" in caplog.text
-    assert particles.fill_ctf(FakeSource(noisy(2), table(2)), "none") == (None, "none")
+    assert optics.fill_ctf(FakeSource(noisy(2), table(2)), "none") == (None, "none")
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_implausible_ctf_parameters_are_refused(change, sentence):
     }
     source = FakeSource(noisy(2), CtfTable(**{**values, **{k: np.resize(v, 2) for k, v in change.items()}}))
     with pytest.raises(UserError, match=sentence):
-        particles.fill_ctf(source, "auto")
+        optics.fill_ctf(source, "auto")
 
 
 # ---- preparing ----
@@ -203,7 +203,7 @@ def test_implausible_ctf_parameters_are_refused(change, sentence):
 @pytest.mark.parametrize(("raw", "box"), [(48, 48), (64, 48), (65, 48), (49, 48)])
 def test_prepared_background_has_no_ramp_and_unit_deviation(raw, box):
     y, x = np.mgrid[:raw, :raw] - raw // 2
-    images, bad, contrast = particles.prepare(noisy(8, raw, strength=5) + 0.3 * x - 0.1 * y, box, RADIUS)
+    images, bad, contrast = prepare.prepare(noisy(8, raw, strength=5) + 0.3 * x - 0.1 * y, box, RADIUS)
     assert images.shape == (8, box, box)
     assert images.dtype == np.float32
     assert not bad.any()
@@ -220,20 +220,20 @@ def test_prepared_particles_keep_their_place(raw):
     scale = raw / BOX
     y, x = np.mgrid[:raw, :raw] - raw // 2
     blob = np.exp(-((x - 6 * scale) ** 2 + (y + 4 * scale) ** 2) / (2 * (3 * scale) ** 2))
-    images, _, _ = particles.prepare(noisy(1, raw) + 100 * blob, BOX, RADIUS)
+    images, _, _ = prepare.prepare(noisy(1, raw) + 100 * blob, BOX, RADIUS)
     assert np.unravel_index(images[0].argmax(), (BOX, BOX)) == (BOX // 2 - 4, BOX // 2 + 6)
 
 
 def test_invert_changes_the_sign():
     raw = noisy(3, strength=10)
-    dark = particles.prepare(60 - raw, BOX, RADIUS, invert=True)
-    assert np.allclose(dark[0], particles.prepare(raw, BOX, RADIUS)[0], atol=1e-4)
+    dark = prepare.prepare(60 - raw, BOX, RADIUS, invert=True)
+    assert np.allclose(dark[0], prepare.prepare(raw, BOX, RADIUS)[0], atol=1e-4)
 
 
 def test_useless_images_are_named_and_left_zero():
     raw = noisy(5)
     raw[1], raw[2, 4, 4], raw[3][fourier.radius(BOX) > RADIUS - 3] = 7, np.nan, 0
-    images, bad, _ = particles.prepare(raw, BOX, RADIUS)
+    images, bad, _ = prepare.prepare(raw, BOX, RADIUS)
     assert bad.tolist() == [0, normalize.CONSTANT, normalize.NOT_FINITE, normalize.NO_BACKGROUND, 0]
     assert not images[1:4].any()
     assert np.isfinite(images).all()
@@ -246,7 +246,7 @@ def test_store_gives_prepared_images_in_any_order(tmp_path):
     source = FakeSource(noisy(150), table(150))
     store = build(tmp_path, source)
     rows = np.random.default_rng(2).permutation(150)[:70]
-    expected = particles.prepare(source.pixels[rows], BOX, RADIUS)[0]
+    expected = prepare.prepare(source.pixels[rows], BOX, RADIUS)[0]
     assert np.allclose(store.images(rows), expected, atol=1e-5)
     assert np.array_equal(store.number, np.arange(150))
     assert (store.n, store.box, store.apix, store.input_box, store.ctf_mode) == (150, BOX, APIX, BOX, "auto")
@@ -275,7 +275,7 @@ def test_excluded_and_bad_rows_stay_but_count_for_nothing(tmp_path):
     assert not store.images(unused).any()
     assert not y.any()
     assert not c2.any()
-    phrases = particles.report(store.number, store.bad)
+    phrases = prepare.report(store.number, store.bad)
     assert [phrase.split(": ")[1] for phrase in phrases] == ["5, 79", "70", "3"]
     assert np.allclose(store.noise[0, 4:], 1, atol=0.3)
 
@@ -287,7 +287,7 @@ def test_subset_rows_point_to_their_images(tmp_path):
     assert store.used.all()
     assert not set(store.number) & {0, 1}
     assert np.array_equal(store.ctf.defocus_u, source.ctf.defocus_u[store.number])
-    assert np.allclose(store.images([7]), particles.prepare(source.images(store.number[[7]]), BOX, RADIUS)[0])
+    assert np.allclose(store.images([7]), prepare.prepare(source.images(store.number[[7]]), BOX, RADIUS)[0])
 
 
 def test_nothing_usable_is_an_error_that_says_why(tmp_path):
@@ -356,7 +356,7 @@ def test_corrected_images_have_their_phases_flipped_back(tmp_path):
 @pytest.mark.parametrize("strength", [3, -3])
 def test_contrast_score_tells_bright_from_dark(tmp_path, strength):
     store = build(tmp_path, FakeSource(noisy(100, strength=strength)))
-    assert np.sign(strength) * particles.contrast_score(store.contrast, store.used) > 5
+    assert np.sign(strength) * prepare.contrast_score(store.contrast, store.used) > 5
 
 
 def test_rows_may_repeat(tmp_path):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from refine2d import particles
+from refine2d import input_rows, optics, prepare
 from refine2d.errors import UserError
 from refine2d.fourier import crop
 from refine2d.stacks import open_source
@@ -110,11 +110,11 @@ def test_particles_are_prepared_on_the_grid(tmp_path):
     blocks["particles"] = {"rlnImageName": images, "rlnOpticsGroup": ["1"] * 40 + ["2"] * 40}
     write_star(path, blocks)
     source = open_source(path)
-    number, excluded = particles.select(source.n)
-    particles.write_piece(tmp_path / "0.h5", source, number, excluded, 64, 26)
-    apix = particles.fill_apix(source, None)
+    number, excluded = input_rows.select(source.n)
+    prepare.write_piece(tmp_path / "0.h5", source, number, excluded, 64, 26)
+    apix = optics.fill_apix(source, None)
     assert apix.tolist() == [3.0, 3.0]
-    store = particles.merge([tmp_path / "0.h5"], tmp_path / "all.h5", source, number, apix, None, "none")
+    store = prepare.merge([tmp_path / "0.h5"], tmp_path / "all.h5", source, number, apix, None, "none")
     assert store.used.all() and (store.input_box, store.input_apix) == (64, 3.0)
     # white noise stays white below the coarser Nyquist frequency
     np.testing.assert_allclose(

@@ -5,7 +5,9 @@ from refine2d.job import job
 DARK = -5  # mean contrast in standard errors below which protein looks dark
 
 with job(snakemake) as task:
-    from refine2d.particles import contrast_score, fill_apix, fill_ctf, merge, read_numbers, report, select
+    from refine2d.input_rows import read_numbers, select
+    from refine2d.optics import fill_apix, fill_ctf
+    from refine2d.prepare import contrast_score, merge, report
     from refine2d.stacks import open_source
     from refine2d.stacks.lst import entries, write_lst
 

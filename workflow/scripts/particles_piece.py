@@ -3,7 +3,8 @@
 from refine2d.job import job
 
 with job(snakemake) as task:
-    from refine2d.particles import read_numbers, select, write_piece
+    from refine2d.input_rows import read_numbers, select
+    from refine2d.prepare import write_piece
     from refine2d.stacks import open_source
     from refine2d.working import mask_radius
 

@@ -159,7 +159,7 @@ def _rows(n_input: int, values: dict) -> tuple[int, int]:
 
 
 def _selected(n_input: int, values: dict) -> tuple:
-    from refine2d.particles import read_numbers, select
+    from refine2d.input_rows import read_numbers, select
 
     exclude = read_numbers(values["exclude"]) if values["exclude"] else ()
     return select(n_input, exclude, values["subset"] or None)
@@ -186,7 +186,7 @@ def _create(values: dict) -> Run:
 
 
 def _opened(values: dict) -> tuple:
-    from refine2d.particles import fill_ctf
+    from refine2d.optics import fill_ctf
     from refine2d.stacks import open_source
 
     source = open_source(values["input"])
@@ -232,7 +232,7 @@ def _sized(run: Run, values: dict) -> Run:
         raise UserError("\n".join(mistakes))
     if (apix, values["shrink"]) == (run.apix, run.shrink):
         return run
-    from refine2d.particles import working_box
+    from refine2d.working import working_box
 
     box = working_box(run.box, apix, values["shrink"])
     return replace(run, apix=apix, shrink=values["shrink"], working_box=box)
