@@ -38,7 +38,7 @@ def views(n):
 def test_the_grey_scale_of_the_averages_does_not_matter(store):
     averages = views(3)
     made = given_averages(averages, store, PLAN)
-    scaled = given_averages(averages * np.array([100, 0.01, 3], np.float32)[:, None, None] + 5, store, PLAN)
+    scaled = given_averages((averages + 5) * np.array([100, 0.01, 3], np.float32)[:, None, None], store, PLAN)
     np.testing.assert_allclose(scaled, made, atol=1e-3 * made.max())
     norms = np.linalg.norm(made, axis=(1, 2))
     np.testing.assert_allclose(norms, norms[0], rtol=1e-5)

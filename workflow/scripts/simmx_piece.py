@@ -3,7 +3,7 @@
 from refine2d.job import job
 
 STEP = 1024  # particles between two lines of progress
-BEST = 6  # poses that are refined of each particle; the best of each reference is kept
+BEST = 3  # poses that are refined of each particle; the best of each reference is kept
 
 with job(snakemake) as task:
     task.forward_if_converged()

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
 
 from .ctf import ring_power
 from .fourier import ft, ift, nrings, ring_mean, spread_rings
@@ -156,6 +155,8 @@ def _iterated(total, weight, floor, params):
 
 def _localweight(images, params):
     """Mean with weights: each image's correlation with the mean around each pixel, where it is positive."""
+    from scipy.ndimage import gaussian_filter  # here, since it loads slowly
+
     width = params.get("width", WIDTH)
     mean = images.mean(0, dtype=np.float64)
     total, weight = np.zeros_like(mean), np.zeros_like(mean)

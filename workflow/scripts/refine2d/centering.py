@@ -1,7 +1,6 @@
 """Where the particle of a class average lies, by the method of a name."""
 
 import numpy as np
-from scipy.ndimage import binary_dilation, gaussian_filter, label
 
 from .fourier import frequencies, ft, ift, radius
 from .names import Named
@@ -61,6 +60,8 @@ def automasked(image: np.ndarray, mask_radius: float) -> np.ndarray:
     ndarray
         (L, L) float32; the image itself where nothing is bright.
     """
+    from scipy.ndimage import binary_dilation, gaussian_filter, label  # here, since it loads slowly
+
     inside = radius(len(image)) <= mask_radius
     smooth = gaussian_filter(image.astype(np.float64), EDGE)
     level = np.median(smooth[~inside]) if (~inside).any() else 0.0

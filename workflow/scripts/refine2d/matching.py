@@ -7,8 +7,10 @@ import numpy as np
 
 from .comparators import Comparator
 from .particles import ParticleStore
-from .search import Plan, References, align, best_of_each, peaks, poses, refined
+from .search import TRIED, Plan, References, align, best_of_each, peaks, poses, refined
 from .transforms import alignment, undo
+
+REFINED = 2  # poses that are refined for each one that is wanted: several may be of one reference
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Matcher:
         self.matching, self.images = matching, images
         self._only = OneSize(matching, images) if matching.scales == (1.0,) else None
 
-    def align(self, store: ParticleStore, rows: np.ndarray, nbest: int = 4, threads: int = 1) -> np.ndarray:
+    def align(self, store: ParticleStore, rows: np.ndarray, nbest: int = 3, threads: int = 1) -> np.ndarray:
         """Best poses of particles.
 
         Parameters
@@ -116,21 +118,27 @@ class OneSize:
             return self.plain
         return References(self.matching.plan, comparator.references(self.images))
 
-    def align(self, store: ParticleStore, rows: np.ndarray, nbest: int = 4, threads: int = 1) -> np.ndarray:
+    def align(self, store: ParticleStore, rows: np.ndarray, nbest: int = 3, threads: int = 1) -> np.ndarray:
         """As in `Matcher`, of these references alone."""
         matching = self.matching
         if matching.is_likelihood:
             return align(self.plain, *store.matched(rows), nbest, threads)
         y, c2 = matching.search.particles(store, rows)
-        found = peaks(self._search, y, c2, nbest, threads)
+        found = peaks(self._search, y, c2, TRIED * nbest, threads)
         if not matching.plan.local:
             found = poses(matching.plan, found)
         else:
             if matching.refine != matching.search:
                 y, c2 = matching.refine.particles(store, rows)
-            found = refined(self._refine, y, c2, found, threads)
+            found = refined(self._refine, y, c2, found, REFINED * nbest, threads)
+        found = best_of_each(found)[:, :nbest]
         if not matching.plan.local or matching.decide != matching.refine or matching.decide.zeromask:
-            for rank in range(nbest):
-                images = self.images[found["ref"][:, rank]]
-                found["score"][:, rank] = matching.decide.scores(store, rows, found[:, rank], images)
+            self._decide(store, rows, found)
         return best_of_each(found)
+
+    def _decide(self, store: ParticleStore, rows: np.ndarray, found: np.ndarray) -> None:
+        """Give the pose that each reference was found in the score of the comparator that decides."""
+        for rank in range(found.shape[1]):
+            met = np.flatnonzero(found["ref"][:, rank] >= 0)
+            images = self.images[found["ref"][met, rank]]
+            found["score"][met, rank] = self.matching.decide.scores(store, rows[met], found[met, rank], images)

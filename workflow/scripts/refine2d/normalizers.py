@@ -5,7 +5,6 @@ afterwards, to background noise of unit deviation, because the particles' noise 
 """
 
 import numpy as np
-from scipy.ndimage import uniform_filter
 
 from .averagers import TINY
 from .fourier import radius
@@ -165,6 +164,8 @@ def _ramp_normvar(images, params, mask_radius):
 
 
 def _local(images, params, mask_radius):
+    from scipy.ndimage import uniform_filter  # here, since it loads slowly
+
     size = (1, *(2 * int(params.get("radius", LOCAL)) + 1,) * 2)
     mean = uniform_filter(images, size)
     variance = np.maximum(uniform_filter(images**2, size) - mean**2, 0)

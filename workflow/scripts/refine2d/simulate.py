@@ -16,7 +16,6 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-import scipy.fft
 from numba import njit
 
 from refine2d.ctf import CtfTable, ctf
@@ -195,8 +194,8 @@ def signal(sim: Simulation, known: Truth) -> np.ndarray:
         else:
             images[rows] = project(molecule(sim.molecules[kind]), part.rotations, part.shift, big, sim.apix)
     if sim.transfer:
-        spectrum = scipy.fft.rfft2(images) * ctf(known.ctf, big, sim.apix)
-        images = scipy.fft.irfft2(spectrum, s=(big, big))
+        spectrum = np.fft.rfft2(images) * ctf(known.ctf, big, sim.apix)
+        images = np.fft.irfft2(spectrum, s=(big, big))
     low = big // 2 - sim.box // 2
     return images[:, low : low + sim.box, low : low + sim.box]
 
@@ -241,7 +240,7 @@ def _noise(rng: np.random.Generator, sim: Simulation) -> np.ndarray:
     if not sim.uneven:
         return noise
     colour = _colour(sim.box, sim.apix)
-    return scipy.fft.irfft2(scipy.fft.rfft2(noise) * colour, s=noise.shape)
+    return np.fft.irfft2(np.fft.rfft2(noise) * colour, s=noise.shape)
 
 
 @lru_cache

@@ -4,7 +4,7 @@ The score is the gain in log-likelihood of a particle over pure noise, with the 
 particle (Sigworth 1998, doi:10.1006/jsbi.1998.4014; Scheres 2012, doi:10.1016/j.jmb.2011.11.010).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 
@@ -17,8 +17,9 @@ from .coarse import BATCH, Coarse
 from .plan import Plan
 from .templates import Band, rotated
 
-__all__ = ["BATCH", "Plan", "References", "align", "best_of_each", "peaks", "poses", "refined"]
+__all__ = ["BATCH", "TRIED", "Plan", "References", "align", "best_of_each", "peaks", "poses", "refined"]
 
+TRIED = 4  # peaks of the exhaustive search for each pose that is wanted
 TEMPLATE_BYTES = 256 << 20  # most memory of rotated templates at a time
 
 
@@ -67,7 +68,7 @@ def _fine(plan: Plan) -> tuple[Band, np.ndarray]:
 
 
 def align(
-    references: References, y: np.ndarray, c2: np.ndarray, nbest: int = 6, threads: int = 1
+    references: References, y: np.ndarray, c2: np.ndarray, nbest: int = 3, threads: int = 1
 ) -> np.ndarray:
     """Find the best poses of particles among all references.
 
@@ -80,7 +81,7 @@ def align(
     c2 : ndarray
         (n, rings) float32, ring means of C^2 / s2.
     nbest : int
-        Poses to refine; the best one of each reference is returned.
+        Poses to refine wholly; the best one of each reference is returned.
     threads : int
         Threads to use; the result does not depend on them.
 
@@ -89,26 +90,27 @@ def align(
     ndarray
         (n, nbest) ALIGNMENT, best first; ``ref`` is -1 and ``score`` -inf where fewer references were met.
     """
-    return best_of_each(refined(references, y, c2, peaks(references, y, c2, nbest, threads), threads))
+    found = peaks(references, y, c2, TRIED * nbest, threads)
+    return best_of_each(refined(references, y, c2, found, nbest, threads))
 
 
 def peaks(
-    references: References, y: np.ndarray, c2: np.ndarray, nbest: int = 4, threads: int = 1
+    references: References, y: np.ndarray, c2: np.ndarray, count: int = 4, threads: int = 1
 ) -> np.ndarray:
     """The exhaustive search alone; arguments as for `align`.
 
     Returns
     -------
     ndarray
-        (n, nbest, 4) int32: reference, mirror, angle index, shift index, best first.
+        (n, count, 4) int32: reference, mirror, angle index, shift index, best first.
     """
-    found = np.empty((len(y), nbest, 4), np.int32)
+    found = np.empty((len(y), count, 4), np.int32)
 
     def search(batch: slice) -> None:
         size = batch.stop - batch.start
         pad = ((0, BATCH - size), (0, 0))
         padded = np.pad(y[batch], (*pad, (0, 0))) if size < BATCH else y[batch]
-        found[batch] = references.coarse.peaks(padded, np.pad(c2[batch], pad), nbest)[:size]
+        found[batch] = references.coarse.peaks(padded, np.pad(c2[batch], pad), count)[:size]
 
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(search, _batches(len(y))))
@@ -116,21 +118,32 @@ def peaks(
 
 
 def refined(
-    references: References, y: np.ndarray, c2: np.ndarray, peaks: np.ndarray, threads: int = 1
+    references: References, y: np.ndarray, c2: np.ndarray, peaks: np.ndarray, nbest: int, threads: int = 1
 ) -> np.ndarray:
-    """The local search around each of some `peaks`: (n, nbest) ALIGNMENT in their order."""
-    out = alignment(np.zeros(peaks.shape[:2]))
+    """The local search: a step from each of some `peaks`, and from the `nbest` places that are best then to the end.
+
+    Returns
+    -------
+    ndarray
+        (n, nbest) ALIGNMENT, not in order.
+    """
+    out = alignment(np.zeros((len(y), nbest)))
     if not len(y):
         return out
-    penalty = references.penalty(c2)
+    walk, penalty = local.Walk(references.plan, peaks), references.penalty(c2)
 
-    def polish(batch: slice, first: int, templates: np.ndarray) -> None:
-        known = references.plan, references.band, references.ramps, templates, first
-        local.refine(*known, y[batch], penalty[batch], peaks[batch], out[batch])
+    def go(step: Callable, *result: np.ndarray) -> None:
+        def go_batch(batch: slice, first: int, templates: np.ndarray) -> None:
+            known = references.plan, references.band, references.ramps, templates, first
+            step(*known, y[batch], penalty[batch], walk, batch, *(a[batch] for a in result))
+
+        for first, templates in references.templates():
+            list(pool.map(partial(go_batch, first=first, templates=templates), _batches(len(y))))
 
     with ThreadPoolExecutor(threads) as pool:
-        for first, templates in references.templates():
-            list(pool.map(partial(polish, first=first, templates=templates), _batches(len(y))))
+        go(local.first_step)
+        walk.keep(nbest)
+        go(local.polish, out)
     return out
 
 

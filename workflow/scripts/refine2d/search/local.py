@@ -17,8 +17,43 @@ def ramps(plan: Plan, band: Band) -> np.ndarray:
     return np.stack([np.cos(phase), np.sin(phase)]).astype(np.float32)
 
 
-def refine(plan, band, ramp, templates, first, y, penalty, peaks, out) -> None:
-    """Improve the peaks whose reference is among the templates.
+class Walk:
+    """Where the local searches of some particles are: one for each of their peaks.
+
+    Parameters
+    ----------
+    plan : Plan
+    peaks : ndarray
+        (n, m, 4) int32: reference, mirror, coarse angle, coarse shift.
+
+    Attributes
+    ----------
+    ref, mirror : ndarray
+        (n, m) int32.
+    place : ndarray
+        (n, m, 3) int32: fine angle, x and y in grid points, as the mirrored particle has them where `mirror` is 1: a
+        mirrored reference against the particle is the reference against the mirrored particle.
+    score : ndarray
+        (n, m) float32.
+    """
+
+    def __init__(self, plan: Plan, peaks: np.ndarray):
+        self.ref, self.mirror = np.ascontiguousarray(peaks[..., 0]), np.ascontiguousarray(peaks[..., 1])
+        shift = np.rint(plan.shifts[peaks[..., 3]] * GRID)
+        place = np.stack([peaks[..., 2] * FINE_PER_COARSE, shift[..., 0], shift[..., 1]], axis=-1)
+        place[self.mirror == 1, :2] *= -1
+        self.place, self.score = place.astype(np.int32), np.full(self.ref.shape, -np.inf, np.float32)
+
+    def keep(self, few: int) -> None:
+        """Go on with the `few` best of each particle."""
+        best = np.argsort(-self.score, axis=1, kind="stable")[:, :few]
+        self.ref, self.mirror = (np.take_along_axis(a, best, axis=1) for a in (self.ref, self.mirror))
+        self.place = np.take_along_axis(self.place, best[..., None], axis=1)
+        self.score = np.take_along_axis(self.score, best, axis=1)
+
+
+def first_step(plan, band, ramp, templates, first, y, penalty, walk: Walk, rows: slice) -> None:
+    """The largest step of each search whose reference is among the templates; sets its place and score.
 
     Parameters
     ----------
@@ -34,108 +69,72 @@ def refine(plan, band, ramp, templates, first, y, penalty, peaks, out) -> None:
         (n, box, box // 2 + 1) complex64, matched-filtered transforms.
     penalty : ndarray
         (n, references) float32, half the templates' power in the particle's band and noise.
-    peaks : ndarray
-        (n, nbest, 4) int32: reference, mirror, coarse angle, coarse shift.
-    out : ndarray
-        (n, nbest) ALIGNMENT, filled where the reference is one of these.
+    walk : Walk
+    rows : slice
+        Rows of `walk` that the particles have.
     """
-    start = np.rint(plan.shifts[peaks[..., 3]] * GRID).astype(np.int32)
-    angle = peaks[..., 2] * FINE_PER_COARSE
-    result = np.empty((*peaks.shape[:2], 4), np.float32)
+    state = walk.ref[rows], walk.mirror[rows], walk.place[rows], walk.score[rows]
+    _first_step(*_fixed(plan, band, ramp), templates, first, band.gather(y), penalty, *state)
+
+
+def polish(plan, band, ramp, templates, first, y, penalty, walk: Walk, rows: slice, out: np.ndarray) -> None:
+    """Smallest steps until the centre is best, then between the grid's points.
+
+    Arguments are those of `first_step`; `out` (n, m) ALIGNMENT is filled where the reference is among the templates.
+    """
+    result = np.empty((*out.shape, 4), np.float32)
+    state = walk.ref[rows], walk.mirror[rows], walk.place[rows]
+    _polish(*_fixed(plan, band, ramp), templates, first, band.gather(y), penalty, *state, plan.moves, result)
+    mine = (walk.ref[rows] >= first) & (walk.ref[rows] < first + len(templates))
+    found = out[mine]
+    found["ref"], found["mirror"] = walk.ref[rows][mine], walk.mirror[rows][mine] == 1
+    found["score"], steps = result[mine, 0], result[mine, 1]
+    found["angle"] = np.mod(steps * np.float32(360 / plan.fine_angles), np.float32(360))
+    found["sx"], found["sy"] = result[mine, 2] / GRID, result[mine, 3] / GRID
+    out[mine] = found
+
+
+def _fixed(plan: Plan, band: Band, ramp: np.ndarray) -> tuple:
     reach = np.float32((min(plan.maxshift, plan.reach) + 0.5) * GRID)
-    _refine(
-        band.gather(y),
-        band.start,
-        band.ky,
-        ramp,
-        templates,
-        first,
-        penalty,
-        peaks,
-        angle,
-        start,
-        reach,
-        plan.rotate,
-        plan.translate,
-        plan.moves,
-        result,
-    )
-    mine = (peaks[..., 0] >= first) & (peaks[..., 0] < first + len(templates))
-    rows = out[mine]
-    rows["ref"], rows["mirror"] = peaks[..., 0][mine], peaks[..., 1][mine] == 1
-    rows["score"], steps = result[mine, 0], result[mine, 1]
-    rows["angle"] = np.mod(steps * np.float32(360 / plan.fine_angles), np.float32(360))
-    rows["sx"], rows["sy"] = result[mine, 2] / GRID, result[mine, 3] / GRID
-    out[mine] = rows
+    return band.start, band.ky, ramp, reach, plan.rotate, plan.translate
 
 
 @nb.njit(nogil=True, cache=True, fastmath=True)
-def _refine(
-    y,
-    start,
-    ky,
-    ramp,
-    templates,
-    first,
-    penalty,
-    peaks,
-    angle,
-    shift,
-    reach,
-    rotate,
-    translate,
-    most_moves,
-    result,
+def _first_step(
+    start, ky, ramp, reach, rotate, translate, templates, first, y, penalty, ref, mirror, place, score
 ):
-    n, nbest, _ = peaks.shape
-    half = templates.shape[1]
+    particle = np.empty(y.shape[1:], np.float32)
+    around = np.empty((3, 3, 3), np.float32)
+    for i in range(ref.shape[0]):
+        for m in range(ref.shape[1]):
+            r = ref[i, m] - first
+            if r < 0 or r >= templates.shape[0]:
+                continue
+            _mirrored(y[i], start, mirror[i, m], particle)
+            turn, move = FINE_PER_COARSE // 2, GRID
+            at = place[i, m]
+            top = _step(start, ky, ramp, reach, rotate, translate, templates[r], particle, turn, move, at, around)
+            score[i, m] = top - penalty[i, ref[i, m]]
+
+
+@nb.njit(nogil=True, cache=True, fastmath=True)
+def _polish(
+    start, ky, ramp, reach, rotate, translate, templates, first, y, penalty, ref, mirror, place, most, result
+):
     particle = np.empty(y.shape[1:], np.float32)
     score = np.empty((3, 3, 3), np.float32)
-    trial = np.empty((3, 3), np.float32)
-    for i in range(n):
-        for m in range(nbest):
-            ref, mirror = peaks[i, m, 0], peaks[i, m, 1]
-            if ref < first or ref >= first + templates.shape[0]:
+    for i in range(ref.shape[0]):
+        for m in range(ref.shape[1]):
+            r = ref[i, m] - first
+            if r < 0 or r >= templates.shape[0]:
                 continue
-            # A mirrored reference against the particle is the reference against the mirrored particle
-            flip = -1 if mirror == 1 else 1
-            a, x, yy = flip * angle[i, m], flip * shift[i, m, 0], shift[i, m, 1]
-            _mirrored(y[i], start, mirror, particle)
-            turn, move, moves = FINE_PER_COARSE // 2, GRID, 0
-            while True:
-                for d in range(3):
-                    t = (a + (d - 1) * turn) % (2 * half)
-                    conjugate = np.float32(-1 if t >= half else 1)
-                    _grid(
-                        particle,
-                        templates[ref - first, t % half],
-                        conjugate,
-                        start,
-                        ky,
-                        ramp,
-                        x,
-                        yy,
-                        move,
-                        trial,
-                    )
-                    score[d] = trial
-                top, ta, ty, tx = score[1, 1, 1], 1, 1, 1
-                for d in range(3):
-                    if d != 1 and not rotate:
-                        continue
-                    for j in range(3):
-                        for k in range(3):
-                            if not translate and (j != 1 or k != 1):
-                                continue
-                            px, py = x + (k - 1) * move, yy + (j - 1) * move
-                            if score[d, j, k] > top and px * px + py * py <= reach * reach:
-                                top, ta, ty, tx = score[d, j, k], d, j, k
-                if turn == 1 and move == 1:
-                    if (ta == 1 and ty == 1 and tx == 1) or moves >= most_moves:
-                        break
-                    moves += 1
-                a, x, yy = a + (ta - 1) * turn, x + (tx - 1) * move, yy + (ty - 1) * move
-                turn, move = max(1, turn // 2), max(1, move // 2)
+            _mirrored(y[i], start, mirror[i, m], particle)
+            at = place[i, m].copy()
+            for _ in range(most + 1):
+                a, x, yy = at
+                _step(start, ky, ramp, reach, rotate, translate, templates[r], particle, 1, 1, at, score)
+                if at[0] == a and at[1] == x and at[2] == yy:
+                    break
             da, ga = _parabola(score[0, 1, 1], score[1, 1, 1], score[2, 1, 1])
             dy, gy = _parabola(score[1, 0, 1], score[1, 1, 1], score[1, 2, 1])
             dx, gx = _parabola(score[1, 1, 0], score[1, 1, 1], score[1, 1, 2])
@@ -143,9 +142,32 @@ def _refine(
                 da = ga = np.float32(0)
             if not translate:
                 dx = gx = dy = gy = np.float32(0)
-            result[i, m, 0] = score[1, 1, 1] + ga + gy + gx - penalty[i, ref]
-            result[i, m, 1] = flip * (a + da)
+            flip = -1 if mirror[i, m] == 1 else 1
+            result[i, m, 0] = score[1, 1, 1] + ga + gy + gx - penalty[i, ref[i, m]]
+            result[i, m, 1] = flip * (a + da)  # the place that the scores are around
             result[i, m, 2], result[i, m, 3] = flip * (x + dx), yy + dy
+
+
+@nb.njit(nogil=True, cache=True, fastmath=True)
+def _step(start, ky, ramp, reach, rotate, translate, template, particle, turn, move, at, score):
+    """Go to the best of 3 x 3 x 3 places around; its score."""
+    half = template.shape[0]
+    for d in range(3):
+        t = (at[0] + (d - 1) * turn) % (2 * half)
+        conjugate = np.float32(-1 if t >= half else 1)
+        _grid(particle, template[t % half], conjugate, start, ky, ramp, at[1], at[2], move, score[d])
+    top, ta, ty, tx = score[1, 1, 1], 1, 1, 1
+    for d in range(3):
+        for j in range(3):
+            for k in range(3):
+                allowed = (rotate or d == 1) and (translate or (j == 1 and k == 1))
+                px, py = at[1] + (k - 1) * move, at[2] + (j - 1) * move
+                if allowed and score[d, j, k] > top and px * px + py * py <= reach * reach:
+                    top, ta, ty, tx = score[d, j, k], d, j, k
+    at[0] += (ta - 1) * turn
+    at[1] += (tx - 1) * move
+    at[2] += (ty - 1) * move
+    return top
 
 
 @nb.njit(nogil=True, cache=True, fastmath=True)

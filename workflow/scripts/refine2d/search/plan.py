@@ -5,9 +5,9 @@ from functools import cached_property
 
 import numpy as np
 
-COARSE_BAND = 0.1875  # cycles per pixel of the exhaustive search: 12 rings in a box of 64
+COARSE_BAND = 0.15625  # cycles per pixel of the exhaustive search: 10 rings in a box of 64
 FINE_BAND = 0.4  # cycles per pixel of the local search and of the final score
-COARSE_STEP = 2.5  # pixels between the shifts of the exhaustive search; the band's Nyquist limit is 2.7
+COARSE_STEP = 3.0  # pixels between the shifts of the exhaustive search; the band's Nyquist limit is 3.2
 FINE_PER_COARSE = 4  # fine angles per coarse angle
 MOVES = 6  # most steps of the finest size
 
