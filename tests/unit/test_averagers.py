@@ -181,7 +181,7 @@ def test_planted_particles_become_the_picture(text):
     )  # others keep what the CTF has made of it
     wrong = poses.copy()
     wrong["angle"] = np.mod(wrong["angle"] + np.random.default_rng(9).normal(0, 20, 200), 360)
-    mended = average(text, store, wrong, rounds=2)
+    mended = average(text, store, wrong, rounds=3)  # localweight takes three
     assert likeness(posed(mended, right), right) > max(0.9, likeness(average(text, store, wrong), right))
 
 
