@@ -45,6 +45,7 @@ onstart:
 
 
 onsuccess:
+    check_results()
     compare_with_forecast()
     print(f"\nThe report, to open in a browser: {at('report.html')}")
     print(f"The class averages, with their numbers of particles: {at('classes.png')}")

@@ -115,12 +115,11 @@ def test_a_bit_of_the_particles_flips(continued):
 
 def test_a_damaged_table_is_made_again_alone(continued):
     before = continued.results()
-    table = continued.folder / "run/input_02_proj.hdf"
+    table = continued.folder / "run/classmx_02.hdf"
     table.write_bytes(table.read_bytes()[:-500])
-    for later in ("classmx_02.hdf", "state_02.json"):
-        (continued.folder / "run" / later).unlink()
-    told = continued.call()
-    assert "run/input_02_proj.hdf is damaged" in told.stdout and told.returncode == 1
-    assert continued.planned()["input_proj"] == 1 and "input_proj_piece" not in continued.planned()
+    (continued.folder / "run/classes_02/00.hdf").unlink()
+    told = continued.call(flags=("-R", "classes_piece"))
+    assert "run/classmx_02.hdf is damaged" in told.stdout and told.returncode == 1
+    assert continued.planned()["classmx"] == 1 and "simmx_piece" not in continued.planned()
     continued.run()
     assert different(continued.results(), before) == []

@@ -29,7 +29,7 @@ def test_the_averages_of_an_iteration_alone(continued: Project):
     files = [f"run/classes_01/{piece:02d}.hdf" for piece in range(2)] + ["run/classes_01.hdf"]
     continued.run(flags=("-f", *files))
     changed = {name for name, stamp in stamps(continued).items() if stamp != before[name]}
-    assert {f"run/{name}" for name in changed} == {*files, "run/resultmx_01.hdf"}
+    assert {f"run/{name}" for name in changed} == {*files, "run/resultmx_01.hdf", "run/state_01.json"}
     assert continued.results() == contents
     assert continued.planned() == {}  # small files with the same content as before
     large = ("--max-checksum-file-size", "0")
@@ -41,7 +41,7 @@ def test_the_averages_of_an_iteration_alone(continued: Project):
 
 def test_an_iteration_and_all_after_it(continued):
     planned = continued.planned(flags=("-R", "run/allrefs_02.hdf"))
-    assert planned["allrefs"] == 1 and planned["state"] == 1
+    assert planned["allrefs"] == 1 and planned["classes"] == 1
     assert continued.planned(flags=("-R", "run/allrefs_01.hdf"))["allrefs"] == 2
 
 

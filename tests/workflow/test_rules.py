@@ -20,15 +20,13 @@ RESULTS = {"classes_full_piece": 2} | dict.fromkeys(
     1,
 )
 STACK = dict.fromkeys(("classes_mrcs", "classes_png", "classes_pdf", "report"), 1)
-PIECES = ("simmx_piece", "input_proj_piece", "classes_piece")
-STEPS = ("allrefs", "basis", "aliref", "simmx_piece", "simmx", "input_proj_piece", "input_proj", "classmx")
-STEPS += ("classes_piece", "classes", "state", "quality")
+PIECES = ("simmx_piece", "classes_piece")
+STEPS = ("allrefs", "simmx_piece", "simmx", "classmx", "classes_piece", "classes", "quality")
 
 
-def iteration(first="allrefs", times=1, without=()):
+def iteration(first="allrefs", times=1):
     """Jobs of an iteration from a step on."""
-    steps = [step for step in STEPS[STEPS.index(first) :] if step not in without]
-    return {step: times * (2 if step in PIECES else 1) for step in steps}
+    return {step: times * (2 if step in PIECES else 1) for step in STEPS[STEPS.index(first) :]}
 
 
 def total(*parts):
@@ -37,7 +35,7 @@ def total(*parts):
 
 START = {"classes_init_piece": 2, "classes_init": 1}
 CLASSES_00 = total({"classmx_00": 1}, START, iteration(times=2))
-BASIS_FP = {"input_fp_basis": 1, "input_fp_basis_proj": 1}
+FOOTPRINTS = {"input_fp": 1}
 
 
 def test_a_dry_run_of_a_finished_run_has_nothing_to_do(finished):
@@ -81,7 +79,7 @@ def test_more_iterations_are_added(continued):
 
 
 def test_very_many_iterations_can_be_planned(particles):
-    assert particles.planned("iter=99")["state"] == 99
+    assert particles.planned("iter=99")["classes"] == 99
 
 
 def test_one_step_and_what_follows_is_rerun(finished):
@@ -93,16 +91,13 @@ def test_one_step_and_what_follows_is_rerun(finished):
 @pytest.mark.parametrize(
     ("option", "rules"),
     [
-        (
-            "nbasis=2",
-            total(iteration("basis", without=("aliref", "simmx_piece", "simmx")), iteration(), RESULTS),
-        ),
-        ("naliref=2", total(iteration("aliref"), iteration(), RESULTS)),
+        ("nbasis=2", total(iteration(times=2), RESULTS)),
+        ("naliref=2", total(iteration(times=2), RESULTS)),
         ("classkeep=0.5", total(START, iteration(times=2), RESULTS)),
         ("seed=4", total(CLASSES_00, RESULTS)),
         ("fastseed=true", total(CLASSES_00, RESULTS)),
         ("mirror=false", total(START, iteration(times=2), RESULTS)),
-        ("nbasisfp=3", total(BASIS_FP, CLASSES_00, RESULTS)),
+        ("nbasisfp=3", total(FOOTPRINTS, CLASSES_00, RESULTS)),
         ("ncls=4", {}),
         ("maxshift=4", {}),
     ],
@@ -148,8 +143,8 @@ def edited(finished, checkout, name, addition):
     [
         ("ordering", total(iteration(times=2), RESULTS)),
         ("clustering", total(CLASSES_00, RESULTS)),
-        ("invariants", total({"input_fp": 1}, BASIS_FP, CLASSES_00, RESULTS)),
-        ("msa", total(BASIS_FP, CLASSES_00, RESULTS)),
+        ("invariants", total(FOOTPRINTS, CLASSES_00, RESULTS)),
+        ("msa", total(FOOTPRINTS, CLASSES_00, RESULTS)),
         ("search/local", total(START, iteration(times=2), RESULTS)),
         ("fullsize", {"classes_full_piece": 2} | STACK),
         ("relion", {"particles_star": 1} | STACK),
@@ -168,8 +163,8 @@ def test_an_edit_reruns_the_rules_that_use_the_module(finished, checkout, module
 
 
 def test_an_edit_of_a_script_reruns_its_own_rule(finished, checkout):
-    rules = total({"state": 1, "quality": 1}, iteration(), RESULTS)
-    assert edited(finished, checkout, "state.py", "\nSOMETHING_NEW = 1\n") == rules
+    rules = total(iteration("classes"), iteration(), RESULTS)
+    assert edited(finished, checkout, "classes.py", "\nSOMETHING_NEW = 1\n") == rules
 
 
 @pytest.mark.parametrize("name", ["refine2d/fourier.py", "particles_piece.py"])

@@ -1,3 +1,4 @@
+import glob
 import os
 import sys
 import time
@@ -11,6 +12,7 @@ from refine2d import options as option
 from refine2d import run as runs
 from refine2d.code import contents, digest
 from refine2d.errors import UserError
+from refine2d.files import set_damaged_aside
 
 SCRIPTS = os.path.join(workflow.basedir, "workflow/scripts")
 
@@ -50,6 +52,16 @@ def lock_run():
 def keep_run():
     """Called when a real run starts, so that a dry run leaves nothing behind."""
     runs.write(PATH, RUN)
+
+
+def check_results():
+    """Called at the end: also what no later step has read is compared with its checksum."""
+    damaged = set_damaged_aside(glob.glob(at("*.hdf")))
+    if damaged:
+        sys.exit(
+            f"\n{damaged[0]} is damaged: it is not what was written. It was set aside as {damaged[0]}.damaged; "
+            f"the same command with {damaged[0]} as its target makes it again.\n"
+        )
 
 
 ITERATIONS = [f"{iteration:02d}" for iteration in range(1, OPTIONS.base["iter"] + 1)]

@@ -2,7 +2,9 @@ rule input_fp:
     input:
         particles=at("particles.h5"),
     output:
-        at("input_fp.hdf"),
+        footprints=at("input_fp.hdf"),
+        basis=at("input_fp_basis.hdf"),
+        projections=at("input_fp_basis_proj.hdf"),
     log:
         at("logs/input_fp.log"),
     benchmark:
@@ -14,61 +16,13 @@ rule input_fp:
         mem_mb=memory("input_fp"),
         runtime=minutes("input_fp"),
     params:
-        options=opts("ncls", "mask_diameter", "invariant"),
+        options=opts("ncls", "mask_diameter", "invariant", "nbasisfp"),
         run=facts("box", "apix", "working_box"),
         code=code("input_fp"),
     message:
-        "Start: footprints of particles, the same for any rotation and shift"
+        "Start: footprints of particles, the same for any rotation and shift, and their MSA"
     script:
         "../scripts/input_fp.py"
-
-
-rule input_fp_basis:
-    input:
-        footprints=at("input_fp.hdf"),
-    output:
-        at("input_fp_basis.hdf"),
-    log:
-        at("logs/input_fp_basis.log"),
-    benchmark:
-        at("benchmarks/input_fp_basis.tsv")
-    conda:
-        "../../envs/refine2d.yaml"
-    threads: 1
-    resources:
-        mem_mb=memory("input_fp_basis"),
-        runtime=minutes("input_fp_basis"),
-    params:
-        options=opts("nbasisfp"),
-        code=code("input_fp_basis"),
-    message:
-        "Start: MSA of the footprints"
-    script:
-        "../scripts/input_fp_basis.py"
-
-
-rule input_fp_basis_proj:
-    input:
-        footprints=at("input_fp.hdf"),
-        basis=at("input_fp_basis.hdf"),
-    output:
-        at("input_fp_basis_proj.hdf"),
-    log:
-        at("logs/input_fp_basis_proj.log"),
-    benchmark:
-        at("benchmarks/input_fp_basis_proj.tsv")
-    conda:
-        "../../envs/refine2d.yaml"
-    threads: 1
-    resources:
-        mem_mb=memory("input_fp_basis_proj"),
-        runtime=minutes("input_fp_basis_proj"),
-    params:
-        code=code("input_fp_basis_proj"),
-    message:
-        "Start: footprints in their MSA space"
-    script:
-        "../scripts/input_fp_basis_proj.py"
 
 
 rule classmx_00:

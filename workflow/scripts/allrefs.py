@@ -1,15 +1,20 @@
-"""Centre the averages, align them to each other and sort them by similarity."""
+"""The averages as the iteration uses them: centred, aligned to each other and sorted; their MSA; what to align to."""
 
 from refine2d.job import job
 
 with job(snakemake) as task:
     task.forward_if_converged()
 
+    from refine2d import denoise
     from refine2d.averaging import Recipe
+    from refine2d.basisfile import write_basis
     from refine2d.extent import plan
+    from refine2d.msa import basis
     from refine2d.ordering import chain
     from refine2d.recipes import centring
+    from refine2d.references import choose
     from refine2d.stacks.hdf import read_hdf, read_headers, write_hdf
+    from refine2d.working import mask_radius
 
     options, classes = task.options, read_hdf(task.input.classes)
     how = Recipe(center=centring(options), automask=options.automask)
@@ -17,4 +22,12 @@ with job(snakemake) as task:
     headers = read_headers(task.input.classes)
     kept = ("apix_x", "apix_y", "ptcl_repr", "noise")
     headers = [{name: headers[i][name] for name in kept} | {"source_class": int(i)} for i in order]
-    write_hdf(task.output[0], images, headers)
+    write_hdf(task.output.allrefs, images, headers)
+
+    noise = denoise.per_component([header["noise"] for header in headers])
+    write_basis(task.output.basis, basis(images, options.nbasis, noise))
+
+    references = denoise.together(images, noise)
+    chosen = choose(references, options.naliref, mask_radius(options, task.run))
+    numbered = [headers[i] | {"allrefs_index": int(i)} for i in chosen]
+    write_hdf(task.output.aliref, references[chosen], numbered)

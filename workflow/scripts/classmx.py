@@ -1,4 +1,4 @@
-"""K-means of the particles in the MSA space, started from the averages."""
+"""Join the projections of the particles, and k-means of them in the MSA space, started from the averages."""
 
 from refine2d.job import job
 
@@ -12,8 +12,8 @@ with job(snakemake) as task:
     from refine2d.errors import UserError
     from refine2d.msa import Projector, coordinates, unit
     from refine2d.particles import ParticleStore
-    from refine2d.stacks.hdf import read_hdf, read_headers
-    from refine2d.tables import read_projection, write_classmx
+    from refine2d.stacks.hdf import read_hdf
+    from refine2d.tables import read_arrays, write_classmx, write_projection
     from refine2d.working import scale
 
     options, used = task.options, ParticleStore(task.input.particles).used
@@ -22,13 +22,14 @@ with job(snakemake) as task:
             f"Only {used.sum()} particles can be used, too few for {options.ncls} classes: lower ncls."
         )
     space = read_basis(task.input.basis)
-    vectors, alignments = read_projection(task.input.projections, scale(task.run))
-    weight = read_headers(task.input.projections)[0]["ctf_weight"] / used.sum()
+    vectors, best, weights = (read_arrays(task.input.pieces, name) for name in ("vectors", "best", "weights"))
+    alignments, total = best[:, 0], weights.sum(0).astype(np.float32)
+    write_projection(task.output.projections, vectors, alignments, scale(task.run), {"ctf_weight": total})
     averages = coordinates(read_hdf(task.input.allrefs), space)
-    centres = Projector(space).shrunken(averages, weight)
+    centres = Projector(space).shrunken(averages, total / used.sum())
     if options.normproj:
         centres = unit(centres)
     labels = np.full(len(used), -1, np.int32)
     least = max(2, int(SMALLEST * used.sum() / options.ncls))
     labels[used], _ = kmeans(vectors[used], centres, minchange=options.minchange, smallest=least)
-    write_classmx(task.output[0], labels, used, alignments, scale(task.run))
+    write_classmx(task.output.classmx, labels, used, alignments, scale(task.run))

@@ -1,6 +1,5 @@
 """The similarity matrix of all particles and references."""
 
-import time
 from pathlib import Path
 
 from refine2d.job import duration, job
@@ -15,6 +14,7 @@ with job(snakemake) as task:
     references = len(read_headers(task.input.aliref))
     pieces = (read_arrays([piece], "best") for piece in task.input.pieces)
     write_simmx(task.output[0], pieces, task.run.n, references, scale(task.run))
-    spent = time.time() - Path(task.input.aliref).stat().st_mtime
+    done = max(Path(piece).stat().st_mtime for piece in task.input.pieces)
+    spent = max(done - Path(task.input.aliref).stat().st_mtime, 1e-3)
     speed = f"{task.run.n / spent:,.0f} a second"
     task.say(f"Iteration {task.iteration}: {task.run.n:,} particles aligned in {duration(spent)}, {speed}")

@@ -1,30 +1,52 @@
-"""Align a chunk of the particles to the references; the best few of each particle are kept."""
+"""Align a chunk of the particles to the references, and project them, aligned, into the MSA space of the averages."""
 
 from refine2d.job import job
 
 STEP = 1024  # particles between two lines of progress
 BEST = 3  # poses that are refined of each particle; the best of each reference is kept
+BLOCK = 64  # rows of one projection; fixed, and chunks are multiples of it, so that chunks do not change the result
 
 with job(snakemake) as task:
     task.forward_if_converged()
 
+    from concurrent.futures import ThreadPoolExecutor
+
     import numpy as np
 
+    from refine2d.basisfile import read_basis
     from refine2d.extent import matching
+    from refine2d.fourier import ift, stretched
     from refine2d.matching import Matcher
+    from refine2d.msa import Projector, unit
     from refine2d.particles import ParticleStore
     from refine2d.stacks.hdf import read_hdf
     from refine2d.tables import write_arrays
-    from refine2d.transforms import alignment
+    from refine2d.transforms import alignment, undo
 
     store = ParticleStore(task.input.particles)
     matcher = Matcher(matching(task.options, task.run, "sim"), read_hdf(task.input.aliref))
-    rows = np.arange(task.rows.start, task.rows.stop)
-    best = []
-    for first in range(0, len(rows), STEP):
-        task.progress(first, len(rows), "particles of this piece are aligned")
-        block = rows[first : first + STEP]
-        found = matcher.align(store, block, BEST, task.threads)
-        found[~store.used[block]] = alignment(ref=-1, score=-np.inf)
-        best.append(found)
-    write_arrays(task.output[0], best=np.concatenate(best))
+    projector = Projector(read_basis(task.input.basis))
+
+    def project(y, c2, pose):
+        c2 = stretched(c2, pose["scale"])
+        return projector.project(undo(ift(y, store.box), pose), c2), c2.sum(0, dtype=np.float64)
+
+    def blocks(array):
+        return [array[first : first + BLOCK] for first in range(0, len(array), BLOCK)]
+
+    best, vectors, weights = [], [], []
+    with ThreadPoolExecutor(task.threads) as pool:
+        for first in range(task.rows.start, task.rows.stop, STEP):
+            task.progress(first - task.rows.start, task.rows.stop - task.rows.start, "particles are aligned")
+            rows = np.arange(first, min(first + STEP, task.rows.stop))
+            matched = store.matched(rows)
+            found = matcher.align(store, rows, BEST, task.threads, matched)
+            found[~store.used[rows]] = alignment(ref=-1, score=-np.inf)
+            best.append(found)
+            for vector, weight in pool.map(project, *map(blocks, (*matched, found[:, 0]))):
+                vectors.append(vector)
+                weights.append(weight)
+    vectors = np.concatenate(vectors)
+    if task.options.normproj:
+        vectors = unit(vectors)
+    write_arrays(task.output[0], best=np.concatenate(best), vectors=vectors, weights=np.stack(weights))

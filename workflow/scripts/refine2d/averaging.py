@@ -273,7 +273,7 @@ def align_members(members: Members, image: np.ndarray, plan: Plan) -> tuple[np.n
     if matching is None or matching.is_plain:
         reference = References(plan, image[None])
         for block, y, c2 in members:
-            alignments[block] = align(reference, y, c2, nbest=2)[:, 0]
+            alignments[block] = align(reference, y, c2, nbest=1)[:, 0]
             quality[block] = normalised(alignments["score"][block], reference.penalty(c2)[:, 0])
         return alignments, quality
     matcher = Matcher(matching, image[None])

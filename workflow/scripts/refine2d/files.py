@@ -11,7 +11,7 @@ import shutil
 import time
 import uuid
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -102,6 +102,18 @@ def set_aside(path: str | os.PathLike) -> None:
     """Give a damaged file another name, so that it is made again."""
     with suppress(FileNotFoundError):  # another job was faster
         os.replace(path, f"{path}.damaged")
+
+
+def set_damaged_aside(paths: Iterable[str | os.PathLike]) -> list[str | os.PathLike]:
+    """Set those of some files aside that differ from their checksums, and name them."""
+    damaged = []
+    for path in sorted(paths):
+        try:
+            check(path)
+        except Damaged:
+            set_aside(path)
+            damaged.append(path)
+    return damaged
 
 
 def write_json(path: str | os.PathLike, value, seal: bool = False) -> None:

@@ -60,7 +60,14 @@ class Matcher:
         self.matching, self.images = matching, images
         self._only = OneSize(matching, images) if matching.scales == (1.0,) else None
 
-    def align(self, store: ParticleStore, rows: np.ndarray, nbest: int = 3, threads: int = 1) -> np.ndarray:
+    def align(
+        self,
+        store: ParticleStore,
+        rows: np.ndarray,
+        nbest: int = 3,
+        threads: int = 1,
+        matched: tuple[np.ndarray, np.ndarray] | None = None,
+    ) -> np.ndarray:
         """Best poses of particles.
 
         Parameters
@@ -72,6 +79,8 @@ class Matcher:
             Poses to refine and to decide between, at each scale.
         threads : int
             The result does not depend on them.
+        matched : tuple of ndarray, optional
+            What `store.matched` says of the rows, where it is known already.
 
         Returns
         -------
@@ -80,7 +89,7 @@ class Matcher:
         """
         found = []
         for scale, references in self._sizes():
-            found.append(references.align(store, rows, nbest, threads))
+            found.append(references.align(store, rows, nbest, threads, matched))
             found[-1]["scale"] = scale
         return best_of_each(np.concatenate(found, axis=1))[:, :nbest]
 
@@ -118,11 +127,11 @@ class OneSize:
             return self.plain
         return References(self.matching.plan, comparator.references(self.images))
 
-    def align(self, store: ParticleStore, rows: np.ndarray, nbest: int = 3, threads: int = 1) -> np.ndarray:
+    def align(self, store, rows, nbest=3, threads=1, matched=None) -> np.ndarray:
         """As in `Matcher`, of these references alone."""
         matching = self.matching
         if matching.is_likelihood:
-            return align(self.plain, *store.matched(rows), nbest, threads)
+            return align(self.plain, *(matched or store.matched(rows)), nbest, threads)
         y, c2 = matching.search.particles(store, rows)
         found = peaks(self._search, y, c2, TRIED * nbest, threads)
         if not matching.plan.local:
