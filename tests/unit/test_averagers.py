@@ -173,14 +173,14 @@ def test_localweight_leaves_out_what_agrees_with_nothing():
 @pytest.mark.parametrize("text", sorted(set(names.AVERAGERS) - {"sigma", "minmax"}))
 def test_planted_particles_become_the_picture(text):
     image = picture()
-    images, poses, transfer = particles(image, 200, noise=1.0)
+    images, poses, transfer = particles(image, 400, noise=1.0)
     store = Full(images, transfer, 1.0)
     right = average(text, store, poses)
     assert likeness(right, image) > (
         0.95 if text in CORRECTED else 0.65
     )  # others keep what the CTF has made of it
     wrong = poses.copy()
-    wrong["angle"] = np.mod(wrong["angle"] + np.random.default_rng(9).normal(0, 20, 200), 360)
+    wrong["angle"] = np.mod(wrong["angle"] + np.random.default_rng(9).normal(0, 20, 400), 360)
     mended = average(text, store, wrong, rounds=3)  # localweight takes three
     assert likeness(posed(mended, right), right) > max(0.9, likeness(average(text, store, wrong), right))
 

@@ -47,7 +47,15 @@ def run(n, box=128, working_box=64, chunk=4096):
 
 ALIGNERS = dict.fromkeys(("simalign", "classalign"), "rotate_translate_flip")
 OPTIONS = {"ncls": 50, "naliref": 50, "nbasis": 49, **ALIGNERS}
-STEPS = ("particles_piece", "particles", "simmx_piece", "classmx", "classes_piece", "particles_star", "classes")
+STEPS = (
+    "particles_piece",
+    "particles",
+    "simmx_piece",
+    "classmx",
+    "classes_piece",
+    "particles_star",
+    "classes",
+)
 
 
 @pytest.mark.parametrize("step", STEPS)

@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import naive
 import numpy as np
 import pytest
@@ -121,9 +123,10 @@ def test_no_threads_or_cuts_change_a_bit():
     _, images = planted(references, 75, 8, noise=20.0)
     y, c2 = matched(images, 20.0)
     prepared = References(Plan(BOX, 0.4 * BOX, 6), references)
-    whole = align(prepared, y, c2, threads=1)
-    assert whole.tobytes() == align(prepared, y, c2, threads=3).tobytes()
-    parts = [align(prepared, y[k : k + 32], c2[k : k + 32], threads=2) for k in range(0, 75, 32)]
+    whole = align(prepared, y, c2)
+    with ThreadPoolExecutor(3) as pool:
+        assert whole.tobytes() == align(prepared, y, c2, run=pool.map).tobytes()
+        parts = [align(prepared, y[k : k + 32], c2[k : k + 32], run=pool.map) for k in range(0, 75, 32)]
     assert whole.tobytes() == np.concatenate(parts).tobytes()
 
 

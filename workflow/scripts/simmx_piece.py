@@ -39,8 +39,10 @@ with job(snakemake) as task:
         for first in range(task.rows.start, task.rows.stop, STEP):
             task.progress(first - task.rows.start, task.rows.stop - task.rows.start, "particles are aligned")
             rows = np.arange(first, min(first + STEP, task.rows.stop))
-            matched = store.matched(rows)
-            found = matcher.align(store, rows, BEST, task.threads, matched)
+            matched = [
+                np.concatenate(parts) for parts in zip(*pool.map(store.matched, blocks(rows)), strict=True)
+            ]
+            found = matcher.align(store, rows, BEST, pool.map, matched)
             found[~store.used[rows]] = alignment(ref=-1, score=-np.inf)
             best.append(found)
             for vector, weight in pool.map(project, *map(blocks, (*matched, found[:, 0]))):

@@ -1,10 +1,11 @@
 """The loops of `ctf`: the transfer function on the half plane, and its power on rings."""
 
-import numba as nb
 import numpy as np
 
+from .jit import njit
 
-@nb.njit(nogil=True, cache=True, fastmath=True)
+
+@njit(nogil=True, cache=True, fastmath=True)
 def evaluate(coefficients, ky, kx, flipped, intact, out):
     for i in range(len(out)):
         mean, along, across, spherical, offset = coefficients[i]
@@ -26,7 +27,7 @@ def evaluate(coefficients, ky, kx, flipped, intact, out):
                 out[i, row, column] = value
 
 
-@nb.njit(nogil=True, cache=True, fastmath=True)
+@njit(nogil=True, cache=True, fastmath=True)
 def ring_power(transfer, ring, weights, size, out):
     for i in range(len(transfer)):
         total = np.zeros(out.shape[1] + 1)

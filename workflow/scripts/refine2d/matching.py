@@ -1,6 +1,6 @@
 """Particles against references with a comparator of its own for each stage: to search, to refine, to decide."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,7 +65,7 @@ class Matcher:
         store: ParticleStore,
         rows: np.ndarray,
         nbest: int = 3,
-        threads: int = 1,
+        run: Callable = map,
         matched: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> np.ndarray:
         """Best poses of particles.
@@ -77,8 +77,8 @@ class Matcher:
             (n,) int.
         nbest : int
             Poses to refine and to decide between, at each scale.
-        threads : int
-            The result does not depend on them.
+        run : callable
+            As for `search.align`.
         matched : tuple of ndarray, optional
             What `store.matched` says of the rows, where it is known already.
 
@@ -89,7 +89,7 @@ class Matcher:
         """
         found = []
         for scale, references in self._sizes():
-            found.append(references.align(store, rows, nbest, threads, matched))
+            found.append(references.align(store, rows, nbest, run, matched))
             found[-1]["scale"] = scale
         return best_of_each(np.concatenate(found, axis=1))[:, :nbest]
 
@@ -127,19 +127,19 @@ class OneSize:
             return self.plain
         return References(self.matching.plan, comparator.references(self.images))
 
-    def align(self, store, rows, nbest=3, threads=1, matched=None) -> np.ndarray:
+    def align(self, store, rows, nbest=3, run=map, matched=None) -> np.ndarray:
         """As in `Matcher`, of these references alone."""
         matching = self.matching
         if matching.is_likelihood:
-            return align(self.plain, *(matched or store.matched(rows)), nbest, threads)
+            return align(self.plain, *(matched or store.matched(rows)), nbest, run)
         y, c2 = matching.search.particles(store, rows)
-        found = peaks(self._search, y, c2, TRIED * nbest, threads)
+        found = peaks(self._search, y, c2, TRIED * nbest, run)
         if not matching.plan.local:
             found = poses(matching.plan, found)
         else:
             if matching.refine != matching.search:
                 y, c2 = matching.refine.particles(store, rows)
-            found = refined(self._refine, y, c2, found, REFINED * nbest, threads)
+            found = refined(self._refine, y, c2, found, REFINED * nbest, run)
         found = best_of_each(found)[:, :nbest]
         if not matching.plan.local or matching.decide != matching.refine or matching.decide.zeromask:
             self._decide(store, rows, found)
@@ -150,4 +150,6 @@ class OneSize:
         for rank in range(found.shape[1]):
             met = np.flatnonzero(found["ref"][:, rank] >= 0)
             images = self.images[found["ref"][met, rank]]
-            found["score"][met, rank] = self.matching.decide.scores(store, rows[met], found[met, rank], images)
+            found["score"][met, rank] = self.matching.decide.scores(
+                store, rows[met], found[met, rank], images
+            )

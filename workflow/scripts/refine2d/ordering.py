@@ -1,5 +1,7 @@
 """Class averages among themselves: aligned to each other, sorted by similarity."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 
 from .averaging import STANDARD, Recipe, masked
@@ -43,14 +45,15 @@ def chain(
     left = np.delete(np.arange(len(images)), order[0])
     link = np.full(len(images), -np.inf)
     pose = None
-    while len(left):
-        last = aligned[-1] / max(np.linalg.norm(aligned[-1]), 1e-12)
-        found = align(References(plan, last[None]), y[left], c2[left], 2, threads)[:, 0]
-        pose = np.zeros(len(images), found.dtype) if pose is None else pose
-        better = found["score"] > link[left]
-        pose[left[better]], link[left[better]] = found[better], found["score"][better]
-        k = int(left[np.argmax(link[left])])
-        order.append(k)
-        aligned.append(masked(undo(images[k : k + 1], pose[k : k + 1])[0], plan.mask_radius))
-        left = left[left != k]
+    with ThreadPoolExecutor(threads) as pool:
+        while len(left):
+            last = aligned[-1] / max(np.linalg.norm(aligned[-1]), 1e-12)
+            found = align(References(plan, last[None]), y[left], c2[left], 1, pool.map)[:, 0]
+            pose = np.zeros(len(images), found.dtype) if pose is None else pose
+            better = found["score"] > link[left]
+            pose[left[better]], link[left[better]] = found[better], found["score"][better]
+            k = int(left[np.argmax(link[left])])
+            order.append(k)
+            aligned.append(masked(undo(images[k : k + 1], pose[k : k + 1])[0], plan.mask_radius))
+            left = left[left != k]
     return np.array(order), np.stack(aligned)

@@ -3,11 +3,12 @@
 Cosine and sine are times the scale.
 """
 
-import numba as nb
 import numpy as np
 
+from .jit import njit
 
-@nb.njit(nogil=True, cache=True, fastmath=True)
+
+@njit(nogil=True, cache=True, fastmath=True)
 def undo(images, cos, sin, sign, sx, sy, out):
     n, box, _ = images.shape
     centre, half, pad = box // 2, out.shape[1] // 2, 3
@@ -35,7 +36,7 @@ def undo(images, cos, sin, sign, sx, sy, out):
                 out[i, row, column] = total
 
 
-@nb.njit(nogil=True, inline="always", fastmath=True)
+@njit(nogil=True, inline="always", fastmath=True)
 def _cubic(t):
     half, one = np.float32(0.5), np.float32(1)
     w0 = -half * t * (one - t) * (one - t)

@@ -5,7 +5,6 @@ particle (Sigworth 1998, doi:10.1006/jsbi.1998.4014; Scheres 2012, doi:10.1016/j
 """
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 
 import numpy as np
@@ -68,7 +67,7 @@ def _fine(plan: Plan) -> tuple[Band, np.ndarray]:
 
 
 def align(
-    references: References, y: np.ndarray, c2: np.ndarray, nbest: int = 3, threads: int = 1
+    references: References, y: np.ndarray, c2: np.ndarray, nbest: int = 3, run: Callable = map
 ) -> np.ndarray:
     """Find the best poses of particles among all references.
 
@@ -82,20 +81,20 @@ def align(
         (n, rings) float32, ring means of C^2 / s2.
     nbest : int
         Poses to refine wholly; the best one of each reference is returned.
-    threads : int
-        Threads to use; the result does not depend on them.
+    run : callable
+        How a function is applied to each of some batches: `map`, or that of a pool, with the same result.
 
     Returns
     -------
     ndarray
         (n, nbest) ALIGNMENT, best first; ``ref`` is -1 and ``score`` -inf where fewer references were met.
     """
-    found = peaks(references, y, c2, TRIED * nbest, threads)
-    return best_of_each(refined(references, y, c2, found, nbest, threads))
+    found = peaks(references, y, c2, TRIED * nbest, run)
+    return best_of_each(refined(references, y, c2, found, nbest, run))
 
 
 def peaks(
-    references: References, y: np.ndarray, c2: np.ndarray, count: int = 4, threads: int = 1
+    references: References, y: np.ndarray, c2: np.ndarray, count: int = 4, run: Callable = map
 ) -> np.ndarray:
     """The exhaustive search alone; arguments as for `align`.
 
@@ -112,13 +111,12 @@ def peaks(
         padded = np.pad(y[batch], (*pad, (0, 0))) if size < BATCH else y[batch]
         found[batch] = references.coarse.peaks(padded, np.pad(c2[batch], pad), count)[:size]
 
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(search, _batches(len(y))))
+    list(run(search, _batches(len(y))))
     return found
 
 
 def refined(
-    references: References, y: np.ndarray, c2: np.ndarray, peaks: np.ndarray, nbest: int, threads: int = 1
+    references: References, y: np.ndarray, c2: np.ndarray, peaks: np.ndarray, nbest: int, run: Callable = map
 ) -> np.ndarray:
     """The local search: a step from each of some `peaks`, and from the `nbest` places that are best then to the end.
 
@@ -138,12 +136,11 @@ def refined(
             step(*known, y[batch], penalty[batch], walk, batch, *(a[batch] for a in result))
 
         for first, templates in references.templates():
-            list(pool.map(partial(go_batch, first=first, templates=templates), _batches(len(y))))
+            list(run(partial(go_batch, first=first, templates=templates), _batches(len(y))))
 
-    with ThreadPoolExecutor(threads) as pool:
-        go(local.first_step)
-        walk.keep(nbest)
-        go(local.polish, out)
+    go(local.first_step)
+    walk.keep(nbest)
+    go(local.polish, out)
     return out
 
 

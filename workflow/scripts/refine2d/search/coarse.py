@@ -1,8 +1,8 @@
 """Exhaustive search at low resolution: every reference, mirror, angle and shift, as a few matrix products."""
 
-import numba as nb
 import numpy as np
 
+from ..jit import njit
 from .plan import Plan
 from .polar import rings_of
 
@@ -98,7 +98,7 @@ class Coarse:
         return out
 
 
-@nb.njit(nogil=True, cache=True, fastmath=True)
+@njit(nogil=True, cache=True, fastmath=True)
 def _best_shift(quarters, best, where, first):
     """Best shift of each template at each angle.
 
@@ -133,7 +133,7 @@ def _best_shift(quarters, best, where, first):
                     where[i, first + t, at[part]] = most & number
 
 
-@nb.njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True)
 def _pick(best, where, mirrors, out):
     n, templates, angles = best.shape
     for i in range(n):

@@ -1,8 +1,8 @@
 """Local search in the full band: from a coarse pose to a fraction of a pixel and of a degree."""
 
-import numba as nb
 import numpy as np
 
+from ..jit import njit
 from .plan import FINE_PER_COARSE, Plan
 from .templates import Band
 
@@ -99,7 +99,7 @@ def _fixed(plan: Plan, band: Band, ramp: np.ndarray) -> tuple:
     return band.start, band.ky, ramp, reach, plan.rotate, plan.translate
 
 
-@nb.njit(nogil=True, cache=True, fastmath=True)
+@njit(nogil=True, cache=True, fastmath=True)
 def _first_step(
     start, ky, ramp, reach, rotate, translate, templates, first, y, penalty, ref, mirror, place, score
 ):
@@ -113,11 +113,13 @@ def _first_step(
             _mirrored(y[i], start, mirror[i, m], particle)
             turn, move = FINE_PER_COARSE // 2, GRID
             at = place[i, m]
-            top = _step(start, ky, ramp, reach, rotate, translate, templates[r], particle, turn, move, at, around)
+            top = _step(
+                start, ky, ramp, reach, rotate, translate, templates[r], particle, turn, move, at, around
+            )
             score[i, m] = top - penalty[i, ref[i, m]]
 
 
-@nb.njit(nogil=True, cache=True, fastmath=True)
+@njit(nogil=True, cache=True, fastmath=True)
 def _polish(
     start, ky, ramp, reach, rotate, translate, templates, first, y, penalty, ref, mirror, place, most, result
 ):
@@ -148,7 +150,7 @@ def _polish(
             result[i, m, 2], result[i, m, 3] = flip * (x + dx), yy + dy
 
 
-@nb.njit(nogil=True, cache=True, fastmath=True)
+@njit(nogil=True, cache=True, fastmath=True)
 def _step(start, ky, ramp, reach, rotate, translate, template, particle, turn, move, at, score):
     """Go to the best of 3 x 3 x 3 places around; its score."""
     half = template.shape[0]
@@ -170,7 +172,7 @@ def _step(start, ky, ramp, reach, rotate, translate, template, particle, turn, m
     return top
 
 
-@nb.njit(nogil=True, cache=True, fastmath=True)
+@njit(nogil=True, cache=True, fastmath=True)
 def _mirrored(y, start, mirror, out):
     rows = start.size - 1
     for r in range(rows):
@@ -181,7 +183,7 @@ def _mirrored(y, start, mirror, out):
             out[1, start[r] + k] = sign * y[1, source + k]
 
 
-@nb.njit(nogil=True, cache=True, fastmath=True)
+@njit(nogil=True, cache=True, fastmath=True)
 def _grid(particle, template, conjugate, start, ky, ramp, x, y, move, score):
     """Correlation on 3 x 3 shifts around (x, y): sums along each row first, then over the rows."""
     centre = ramp.shape[1] // 2
@@ -211,7 +213,7 @@ def _grid(particle, template, conjugate, start, ky, ramp, x, y, move, score):
             score[j, 2] += cr * er - ci * ei
 
 
-@nb.njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True)
 def _parabola(before, at, after):
     """Offset in steps and gain of the vertex through three equidistant values."""
     curve = before - 2 * at + after

@@ -8,9 +8,9 @@ Radermacher & Frank, Ultramicroscopy 40 (1992) 33, doi:10.1016/0304-3991(92)9023
 
 from functools import cached_property, lru_cache
 
-import numba as nb
 import numpy as np
 
+from ..jit import njit
 from .plan import Plan
 
 JINC = 8192  # entries of a table
@@ -140,7 +140,7 @@ def rings_of(plan: Plan) -> Rings:
     return Rings(plan)
 
 
-@nb.njit(nogil=True, cache=True, fastmath=True)
+@njit(nogil=True, cache=True, fastmath=True)
 def _shifted(real, imag, ramps, even, odd):
     half, rings, n, shifts = even.shape
     for a in range(half):

@@ -1,9 +1,9 @@
 """Rotated references on the fine band, for the local search."""
 
-import numba as nb
 import numpy as np
 
 from ..fourier import ft
+from ..jit import njit
 from .plan import Plan
 
 
@@ -69,7 +69,7 @@ def rotated(images: np.ndarray, plan: Plan, band: Band) -> np.ndarray:
     return out
 
 
-@nb.njit(nogil=True, cache=True, fastmath=True)
+@njit(nogil=True, cache=True, fastmath=True)
 def _rotate(centred, kx, ky, weight, step, out):
     n, angles, _, coefficients = out.shape
     reach = centred.shape[1] // 2
@@ -98,7 +98,7 @@ def _rotate(centred, kx, ky, weight, step, out):
                 out[r, a, 1, k] = im * weight[k]
 
 
-@nb.njit(nogil=True, inline="always")
+@njit(nogil=True, inline="always")
 def _cubic(t, w):
     """Catmull-Rom weights of the four samples around a point at fraction t."""
     t2, t3 = t * t, t * t * t

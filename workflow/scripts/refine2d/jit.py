@@ -1,0 +1,23 @@
+"""Numba's compiler without SciPy.
+
+Before its first kernel Numba imports SciPy's linear algebra where it is there: a fifth of a second in every job, and no
+kernel of ours has a use for it.
+"""
+
+import importlib
+import sys
+
+SCIPY = "scipy.linalg"
+
+_known = sys.modules.get(SCIPY)
+sys.modules[SCIPY] = None  # what looks for it now takes it as missing
+try:
+    importlib.import_module("numba.np.arraymath")  # looks for it once
+finally:
+    del sys.modules[SCIPY]
+    if _known:
+        sys.modules[SCIPY] = _known
+
+from numba import njit  # noqa: E402
+
+__all__ = ["njit"]
