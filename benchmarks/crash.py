@@ -41,6 +41,7 @@ def main() -> None:
         print(f"{count:4d}  {kind}")
     print(f"{tally.rounds.total()} interruptions of {runs} runs, seed {options.seed}")
     print(f"{tally.lost} jobs were in hand, {tally.twice} finished ones were done twice")
+    print(f"{len(tally.missing)} files had been damaged after their last use, and were made again by name")
     print(f"{len(tally.different)} files differ from those of an uninterrupted run {tally.different}")
 
 

@@ -32,6 +32,9 @@ class Tally:
         Jobs that had finished and were done again, where nothing was damaged and the clock was right.
     lost : int
         Jobs that were begun and not finished.
+    missing : list of str
+        Files that were damaged when every later step was done: no plain command makes them again, only one that names
+        them.
     different : list of str
         Files that differ from the uninterrupted run.
     """
@@ -39,6 +42,7 @@ class Tally:
     rounds: Counter = field(default_factory=Counter)
     twice: int = 0
     lost: int = 0
+    missing: list = field(default_factory=list)
     different: list = field(default_factory=list)
 
 
@@ -80,6 +84,10 @@ def interrupt(project, reference: dict[str, bytes], seed: int, most: int, tally:
         assert failures < 10, text
     if not spoilt:
         tally.twice += sum(done.values()) - len(done)
+    missing = sorted(reference.keys() - project.results().keys())
+    if missing:
+        tally.missing += missing
+        project.run(flags=tuple(f"run/{name}" for name in missing))
     found = {name: data for name, data in project.results().items() if not name.endswith(".damaged")}
     names = found.keys() | reference.keys()
     tally.different += sorted(name for name in names if found.get(name) != reference.get(name))

@@ -21,7 +21,7 @@ RESULTS = {"classes_full_piece": 2} | dict.fromkeys(
 )
 STACK = dict.fromkeys(("classes_mrcs", "classes_png", "classes_pdf", "report"), 1)
 PIECES = ("simmx_piece", "classes_piece")
-STEPS = ("allrefs", "simmx_piece", "simmx", "classmx", "classes_piece", "classes", "quality")
+STEPS = ("allrefs", "simmx_piece", "classmx", "classes_piece", "classes", "summary")
 
 
 def iteration(first="allrefs", times=1):
@@ -149,7 +149,7 @@ def edited(finished, checkout, name, addition):
         ("fullsize", {"classes_full_piece": 2} | STACK),
         ("relion", {"particles_star": 1} | STACK),
         ("report/gallery", {"classes_png": 1, "classes_pdf": 1}),
-        ("report/collect", {"quality": 2, "report": 1}),
+        ("report/collect", {"summary": 2, "report": 1}),
         ("selection", {"report": 1}),
         ("report/movie", {}),
         ("forecast", {}),

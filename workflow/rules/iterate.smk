@@ -80,32 +80,6 @@ rule simmx_piece:
         "../scripts/simmx_piece.py"
 
 
-rule simmx:
-    input:
-        pieces=all_chunks("simmx_{YY}/{chunk}.h5"),
-        aliref=at("aliref_{YY}.hdf"),
-        state=before("state_{YY}.json"),
-    output:
-        at("simmx_{YY}.hdf"),
-    log:
-        at("logs/simmx_{YY}.log"),
-    benchmark:
-        at("benchmarks/simmx_{YY}.tsv")
-    conda:
-        "../../envs/refine2d.yaml"
-    threads: 1
-    resources:
-        mem_mb=memory("simmx"),
-        runtime=minutes("simmx"),
-    params:
-        run=facts("n", "box", "working_box"),
-        code=code("simmx"),
-    message:
-        "Iteration {wildcards.YY}: similarity matrix"
-    script:
-        "../scripts/simmx.py"
-
-
 rule classmx:
     input:
         particles=at("particles.h5"),
@@ -128,7 +102,7 @@ rule classmx:
         runtime=minutes("classmx"),
     params:
         options=opts("ncls", "minchange", "normproj"),
-        run=facts("box", "working_box"),
+        run=facts("n", "box", "working_box"),
         code=code("classmx"),
     message:
         "Iteration {wildcards.YY}: k-means in the MSA space"

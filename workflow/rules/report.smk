@@ -4,9 +4,11 @@ IDLE = ("chunk", "selection", "movie_classes")  # options that no result of `rul
 PAGE = [os.path.join(SCRIPTS, "refine2d/report", f"page.{kind}") for kind in ("html.j2", "css", "js")]
 
 
-rule quality:
+rule summary:
     input:
         particles=at("particles.h5"),
+        aliref=at("aliref_{YY}.hdf"),
+        aligned=all_chunks("simmx_{YY}/{chunk}.h5"),
         classes=at("classes_{YY}.hdf"),
         pieces=all_groups("classes_{YY}/{group}.hdf"),
         basis=at("basis_{YY}.hdf"),
@@ -14,26 +16,27 @@ rule quality:
         now=at("state_{YY}.json"),
         state=before("state_{YY}.json"),
     output:
-        at("quality_{YY}.tsv"),
+        simmx=at("simmx_{YY}.hdf"),
+        quality=at("quality_{YY}.tsv"),
     log:
-        at("logs/quality_{YY}.log"),
+        at("logs/summary_{YY}.log"),
     benchmark:
-        at("benchmarks/quality_{YY}.tsv")
+        at("benchmarks/summary_{YY}.tsv")
     priority: 1  # or the report of what is there so far comes late
     conda:
         "../../envs/refine2d.yaml"
     threads: 1
     resources:
-        mem_mb=memory("quality"),
-        runtime=minutes("quality"),
+        mem_mb=memory("summary"),
+        runtime=minutes("summary"),
     params:
         options=opts("mask_diameter"),
-        run=facts("input", "n_input", "box", "apix", "fingerprint", "version"),
-        code=code("quality"),
+        run=facts("input", "n_input", "n", "box", "apix", "working_box", "fingerprint", "version"),
+        code=code("summary"),
     message:
-        "Iteration {wildcards.YY}: quality of the classes; the report so far"
+        "Iteration {wildcards.YY}: similarity matrix, quality of the classes; the report so far"
     script:
-        "../scripts/quality.py"
+        "../scripts/summary.py"
 
 
 rule report:

@@ -1,6 +1,8 @@
 """Join the projections of the particles, and k-means of them in the MSA space, started from the averages."""
 
-from refine2d.job import job
+from pathlib import Path
+
+from refine2d.job import duration, job
 
 with job(snakemake) as task:
     task.forward_if_converged()
@@ -15,6 +17,11 @@ with job(snakemake) as task:
     from refine2d.stacks.hdf import read_hdf
     from refine2d.tables import read_arrays, write_classmx, write_projection
     from refine2d.working import scale
+
+    done = max(Path(piece).stat().st_mtime for piece in task.input.pieces)
+    spent = max(done - Path(task.input.allrefs).stat().st_mtime, 1e-3)
+    speed = f"{task.run.n / spent:,.0f} a second"
+    task.say(f"Iteration {task.iteration}: {task.run.n:,} particles aligned in {duration(spent)}, {speed}")
 
     options, used = task.options, ParticleStore(task.input.particles).used
     if used.sum() < 2 * options.ncls:

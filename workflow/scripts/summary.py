@@ -1,4 +1,7 @@
-"""How good each class looks, as a table; while the run goes on, the page of what is there so far."""
+"""What no later step waits for: the similarity matrix, and how good each class looks, as a table.
+
+While the run goes on, also the page of what is there so far.
+"""
 
 import time
 from pathlib import Path
@@ -18,12 +21,19 @@ with job(snakemake) as task:
     from refine2d.particles import ParticleStore
     from refine2d.quality import measure, write_quality
     from refine2d.report.history import read_history
+    from refine2d.stacks.hdf import read_headers
+    from refine2d.tables import read_arrays, write_simmx
+    from refine2d.working import scale
 
-    folder, diameter = Path(task.output[0]).parent, task.options.mask_diameter
+    references = len(read_headers(task.input.aliref))
+    aligned = (read_arrays([piece], "best") for piece in task.input.aligned)
+    write_simmx(task.output.simmx, aligned, task.run.n, references, scale(task.run))
+
+    folder, diameter = Path(task.output.quality).parent, task.options.mask_diameter
     (now,) = read_history(folder, task.iteration, first=task.iteration)
     radius = diameter / 2 / ParticleStore(task.input.particles).apix
     found = measure(now.averages, now.sizes, now.frc, radius)
-    write_quality(task.output[0], found, now.sizes, now.resolution)
+    write_quality(task.output.quality, found, now.sizes, now.resolution)
     page = folder / "report.html"
     if task.iteration == int(snakemake.config["iter"]):
         page.unlink(missing_ok=True)  # or Snakemake wonders where its output comes from
