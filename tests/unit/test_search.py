@@ -1,4 +1,5 @@
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import naive
 import numpy as np
@@ -158,6 +159,24 @@ def test_an_empty_image_scores_no_better_than_noise():
     assert (found["score"][found["ref"] >= 0] < 0).all()
 
 
+@pytest.mark.parametrize("maxshift", [1.0, 2.5, 2.9, 4.0, 5.5, 6.0, 8.0, 12.0])
+def test_every_allowed_shift_is_near_one_that_is_searched(maxshift):
+    """Within a step along each axis, where the local search finds the way."""
+    plan = Plan(64, 28, maxshift)
+    radius, angle = np.meshgrid(np.linspace(0, maxshift, 40), np.linspace(0, 2 * np.pi, 90))
+    x, y = (radius * np.cos(angle)).ravel(), (radius * np.sin(angle)).ravel()
+    apart = np.abs(np.stack([x, y], 1)[:, None] - plan.shifts[None])
+    assert np.hypot(*np.moveaxis(apart, 2, 0)).min(1).max() <= 0.8 * plan.shift_step
+
+
+def test_without_rotation_each_place_is_found_once():
+    references = blobs(3)
+    plan = Plan(BOX, 0.4 * BOX, 6, rotate=False, mirror=False)
+    found = align(References(plan, references), *matched(references[np.arange(6) % 3], 0.1))
+    assert (np.sort(found["ref"], axis=1) == [0, 1, 2]).all()
+    np.testing.assert_array_equal(found["ref"][:, 0], np.arange(6) % 3)
+
+
 def test_angles_meet_the_nyquist_limit_of_the_mask():
     for box in (48, 64, 100, 128):
         plan = Plan(box, 0.45 * box, box / 8)
@@ -165,5 +184,5 @@ def test_angles_meet_the_nyquist_limit_of_the_mask():
             2 * np.pi * plan.coarse_rings / plan.coarse_angles
         )  # Fourier pixels between angles on the last ring
         assert arc * 2 * plan.mask_radius < box
-        assert (np.hypot(*plan.shifts.T) <= plan.maxshift + 1e-3).all()
+        assert (np.hypot(*replace(plan, local=False).shifts.T) <= plan.maxshift + 1e-3).all()
         assert radius(box).max() > plan.mask_radius

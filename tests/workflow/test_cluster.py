@@ -28,7 +28,7 @@ def test_a_scheduler_of_ones_own(particles, finished, tmp_path):
     profile |= {"cluster-generic-submit-cmd": command, "latency-wait": 10, "max-threads": 2, "retries": 0}
     (tmp_path / "profile").mkdir()
     (tmp_path / "profile/config.yaml").write_text(yaml.safe_dump(profile))
-    project.run(flags=("--workflow-profile", str(tmp_path / "profile"), "--until", "input_fp_basis"))
+    project.run(flags=("--workflow-profile", str(tmp_path / "profile"), "--until", "input_fp"))
     found, wanted = project.results(), finished.results()
     assert {"particles.h5", "input_fp.hdf", "input_fp_basis.hdf"} <= found.keys()
     assert [name for name in found if name != "0_refine2d_parms.json" and found[name] != wanted[name]] == []

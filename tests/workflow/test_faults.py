@@ -79,7 +79,7 @@ def test_image_number_is_class_number(finished):
         np.testing.assert_array_equal(np.atleast_1d(header["class_ptcl_idxs"]), mine)
 
 
-@pytest.mark.parametrize("name", ["classmx_00.hdf", "classes_init/00.hdf", "input_02_proj/01.h5"])
+@pytest.mark.parametrize("name", ["classmx_00.hdf", "classes_init/00.hdf", "simmx_02/01.h5"])
 def test_nothing_random_without_a_seed_and_serial_is_parallel(continued, name):
     before = (continued.folder / "run" / name).read_bytes()
     continued.run(cores=1, flags=("-f", f"run/{name}"))

@@ -60,7 +60,7 @@ def check_results():
     if damaged:
         sys.exit(
             f"\n{damaged[0]} is damaged: it is not what was written. It was set aside as {damaged[0]}.damaged; "
-            f"the same command with {damaged[0]} as its target makes it again.\n"
+            f"snakemake {damaged[0]} and then the options of the run make it again.\n"
         )
 
 

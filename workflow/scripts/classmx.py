@@ -19,9 +19,12 @@ with job(snakemake) as task:
     from refine2d.working import scale
 
     done = max(Path(piece).stat().st_mtime for piece in task.input.pieces)
-    spent = max(done - Path(task.input.allrefs).stat().st_mtime, 1e-3)
-    speed = f"{task.run.n / spent:,.0f} a second"
-    task.say(f"Iteration {task.iteration}: {task.run.n:,} particles aligned in {duration(spent)}, {speed}")
+    spent = done - Path(task.input.allrefs).stat().st_mtime
+    if spent > 0:
+        speed = f"{task.run.n / spent:,.0f} a second"
+        task.say(
+            f"Iteration {task.iteration}: {task.run.n:,} particles aligned in {duration(spent)}, {speed}"
+        )
 
     options, used = task.options, ParticleStore(task.input.particles).used
     if used.sum() < 2 * options.ncls:

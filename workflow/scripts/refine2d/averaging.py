@@ -278,7 +278,7 @@ def align_members(members: Members, image: np.ndarray, plan: Plan) -> tuple[np.n
         return alignments, quality
     matcher = Matcher(matching, image[None])
     for block, _, c2 in members:
-        alignments[block] = matcher.align(members.store, members.rows[block], nbest=2)[:, 0]
+        alignments[block] = matcher.align(members.store, members.rows[block], nbest=1)[:, 0]
         quality[block] = alignments["score"][block]
         if matching.decide.name == "ml":
             quality[block] = normalised(quality[block], matcher.penalty(c2, alignments[block]))

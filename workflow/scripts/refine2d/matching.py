@@ -76,7 +76,7 @@ class Matcher:
         rows : ndarray
             (n,) int.
         nbest : int
-            Poses to refine and to decide between, at each scale.
+            Poses to refine, and references to decide between by the best pose of each, at each scale.
         run : callable
             As for `search.align`.
         matched : tuple of ndarray, optional

@@ -9,7 +9,7 @@ SPARE = 1.2
 START = 300.0  # MB of a job with compiled kernels, before it reads anything
 COLUMNS = 150e-6  # MB a particle, of the store's columns
 TABLE = 2.5e-3  # MB a particle, of a STAR table in memory
-TEMPLATES = 256.0  # MB of rotated references, at most
+TEMPLATES = 512.0  # MB of rotated references, at most
 BATCH = 1024  # particles that are aligned at a time
 LARGEST = 3  # a large class, in mean sizes
 MINUTES = 10  # of any job, for a slow disk and a cold start
@@ -38,7 +38,7 @@ def memory(step: str, run, options: dict, threads: int) -> float:
         "input_fp": 8 * max(2000, 10 * classes) * image,
         "classes_init_piece": 6 * threads * LARGEST * max(2000 / classes, 10) * image,
         "simmx_piece": TEMPLATES + 8 * BATCH * image,
-        "classmx": 5 * vectors,
+        "classmx": 3 * vectors,
         "classes_piece": 6 * threads * LARGEST * n / classes * image,
         "classes_full_piece": table + 16 * 64 * threads * full,
         "classes_mrcs": 2 * classes * full,

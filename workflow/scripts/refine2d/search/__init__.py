@@ -19,7 +19,7 @@ from .templates import Band, rotated
 __all__ = ["BATCH", "TRIED", "Plan", "References", "align", "best_of_each", "peaks", "poses", "refined"]
 
 TRIED = 4  # peaks of the exhaustive search for each pose that is wanted
-TEMPLATE_BYTES = 256 << 20  # most memory of rotated templates at a time
+TEMPLATE_BYTES = 512 << 20  # most memory of rotated templates at a time
 
 
 class References:
@@ -48,17 +48,17 @@ class References:
         """Half the power of each reference as each particle would show it: (n, R) float32."""
         return (0.5 * (c2 @ self.power.T)).astype(np.float32)
 
-    def templates(self) -> Iterator[tuple[int, np.ndarray]]:
+    def templates(self, run: Callable = map) -> Iterator[tuple[int, np.ndarray]]:
         """Rotated templates block by block: number of the first reference, templates."""
         each = self.plan.fine_angles // 2 * 8 * len(self.band.kx)
         step = max(1, TEMPLATE_BYTES // each)
         if len(self) <= step:
             if not hasattr(self, "_templates"):
-                self._templates = rotated(self.images, self.plan, self.band)
+                self._templates = rotated(self.images, self.plan, self.band, run)
             yield 0, self._templates
             return
         for first in range(0, len(self), step):
-            yield first, rotated(self.images[first : first + step], self.plan, self.band)
+            yield first, rotated(self.images[first : first + step], self.plan, self.band, run)
 
 
 @lru_cache(maxsize=4)
@@ -101,7 +101,7 @@ def peaks(
     Returns
     -------
     ndarray
-        (n, count, 4) int32: reference, mirror, angle index, shift index, best first.
+        (n, count, 4) int32: reference, mirror, angle index, shift index, best first; -1 where there are fewer.
     """
     found = np.empty((len(y), count, 4), np.int32)
 
@@ -125,17 +125,17 @@ def refined(
     ndarray
         (n, nbest) ALIGNMENT, not in order.
     """
-    out = alignment(np.zeros((len(y), nbest)))
+    out = alignment(np.zeros((len(y), nbest)), ref=-1, score=-np.inf)
     if not len(y):
         return out
-    walk, penalty = local.Walk(references.plan, peaks), references.penalty(c2)
+    walk = local.Walk(references.plan, peaks)
 
     def go(step: Callable, *result: np.ndarray) -> None:
         def go_batch(batch: slice, first: int, templates: np.ndarray) -> None:
             known = references.plan, references.band, references.ramps, templates, first
-            step(*known, y[batch], penalty[batch], walk, batch, *(a[batch] for a in result))
+            step(*known, y[batch], references.penalty(c2[batch]), walk, batch, *(a[batch] for a in result))
 
-        for first, templates in references.templates():
+        for first, templates in references.templates(run):
             list(run(partial(go_batch, first=first, templates=templates), _batches(len(y))))
 
     go(local.first_step)

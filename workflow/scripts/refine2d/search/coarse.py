@@ -63,7 +63,7 @@ class Coarse:
         Returns
         -------
         ndarray
-            (BATCH, nbest, 4) int32: reference, mirror, angle index, shift index, best first.
+            (BATCH, nbest, 4) int32: reference, mirror, angle index, shift index, best first; -1 where there are fewer.
         """
         mirrors, angles, shifts = 1 + self.plan.mirror, self.plan.coarse_angles, len(self.plan.shifts)
         spectra = self.rings.harmonics(*self.rings.sample(y), self.rings.ramps)
@@ -142,6 +142,9 @@ def _pick(best, where, mirrors, out):
             row_top[t] = best[i, t].max()
         for m in range(out.shape[1]):
             t = np.argmax(row_top)
+            if row_top[t] == -np.inf:
+                out[i, m] = -1
+                continue
             a = np.argmax(best[i, t])
             out[i, m, 0], out[i, m, 1] = t // mirrors, t % mirrors
             out[i, m, 2], out[i, m, 3] = a, where[i, t, a]

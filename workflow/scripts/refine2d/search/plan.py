@@ -8,6 +8,7 @@ import numpy as np
 COARSE_BAND = 0.15625  # cycles per pixel of the exhaustive search: 10 rings in a box of 64
 FINE_BAND = 0.4  # cycles per pixel of the local search and of the final score
 COARSE_STEP = 3.0  # pixels between the shifts of the exhaustive search; the band's Nyquist limit is 3.2
+RIM = 1.0  # pixels beyond the largest shift where the exhaustive search still looks
 FINE_PER_COARSE = 4  # fine angles per coarse angle
 MOVES = 6  # most steps of the finest size
 
@@ -84,11 +85,14 @@ class Plan:
 
     @cached_property
     def shifts(self) -> np.ndarray:
-        """Shifts of the exhaustive search: (n, 2) float32, (x, y) in working pixels."""
+        """Shifts of the exhaustive search: (n, 2) float32, (x, y) in working pixels.
+
+        The local search starts from them: its first step reaches the rim of the disc from points beyond it, too.
+        """
         if not self.translate:
             return np.zeros((1, 2), np.float32)
-        step = self.shift_step
-        reach = np.arange(-np.floor(self.maxshift / step), self.maxshift / step + 1e-6)
-        y, x = np.meshgrid(reach * step, reach * step, indexing="ij")
-        inside = np.hypot(x, y) <= self.maxshift + 1e-3
+        step, reach = self.shift_step, self.maxshift + (RIM if self.local else 0)
+        axis = step * np.arange(-np.floor(reach / step), np.floor(reach / step) + 1)
+        y, x = np.meshgrid(axis, axis, indexing="ij")
+        inside = np.hypot(x, y) <= reach + 1e-3
         return np.stack([x[inside], y[inside]], axis=1).astype(np.float32)

@@ -1,5 +1,7 @@
 """Rotated references on the fine band, for the local search."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ..fourier import ft
@@ -36,7 +38,7 @@ class Band:
         return np.stack([f.real, f.imag], axis=1)
 
 
-def rotated(images: np.ndarray, plan: Plan, band: Band) -> np.ndarray:
+def rotated(images: np.ndarray, plan: Plan, band: Band, run: Callable = map) -> np.ndarray:
     """Transforms of images rotated by the fine angles of half a turn.
 
     Parameters
@@ -47,6 +49,8 @@ def rotated(images: np.ndarray, plan: Plan, band: Band) -> np.ndarray:
         Sets the angles.
     band : Band
         Coefficients to make.
+    run : callable
+        As for `search.align`; a reference at a time.
 
     Returns
     -------
@@ -65,7 +69,12 @@ def rotated(images: np.ndarray, plan: Plan, band: Band) -> np.ndarray:
     centred[:, :, reach:] = half[:, rows, : reach + 1]
     centred[:, :, :reach] = np.conj(centred[:, ::-1, :reach:-1])
     kx, ky = band.kx.astype(np.float32), band.row.astype(np.float32)
-    _rotate(centred, kx, ky, band.weight, 2 * np.pi / plan.fine_angles, out)
+
+    def rotate(one: int) -> None:
+        mine = slice(one, one + 1)
+        _rotate(centred[mine], kx, ky, band.weight, 2 * np.pi / plan.fine_angles, out[mine])
+
+    list(run(rotate, range(n)))
     return out
 
 
