@@ -96,7 +96,7 @@ rule classmx:
         at("benchmarks/classmx_{YY}.tsv")
     conda:
         "../../envs/refine2d.yaml"
-    threads: 1
+    threads: 4
     resources:
         mem_mb=memory("classmx"),
         runtime=minutes("classmx"),

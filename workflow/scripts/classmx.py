@@ -7,6 +7,8 @@ from refine2d.job import duration, job
 with job(snakemake) as task:
     task.forward_if_converged()
 
+    from concurrent.futures import ThreadPoolExecutor
+
     import numpy as np
 
     from refine2d.basisfile import read_basis
@@ -41,5 +43,7 @@ with job(snakemake) as task:
         centres = unit(centres)
     labels = np.full(len(used), -1, np.int32)
     least = max(2, int(SMALLEST * used.sum() / options.ncls))
-    labels[used], _ = kmeans(vectors[used], centres, minchange=options.minchange, smallest=least)
+    with ThreadPoolExecutor(task.threads) as pool:
+        found = kmeans(vectors[used], centres, minchange=options.minchange, smallest=least, run=pool.map)
+    labels[used], _ = found
     write_classmx(task.output.classmx, labels, used, alignments, scale(task.run))

@@ -3,6 +3,8 @@
 Lloyd's algorithm (1982, doi:10.1109/TIT.1982.1056489); seeds by k-means++ (Arthur & Vassilvitskii 2007).
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 SMALLEST = 0.1  # least share of the mean class size that a class should have
@@ -10,7 +12,12 @@ BLOCK = 4096  # rows of one distance product; fixed, so that its bits are
 
 
 def kmeans(
-    vectors: np.ndarray, centres: np.ndarray, rounds: int = 50, minchange: int = 0, smallest: int = 2
+    vectors: np.ndarray,
+    centres: np.ndarray,
+    rounds: int = 50,
+    minchange: int = 0,
+    smallest: int = 2,
+    run: Callable = map,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Assign vectors to the nearest of moving centres.
 
@@ -28,6 +35,8 @@ def kmeans(
         Stop when no more vectors than this change class.
     smallest : int
         Least members of a class.
+    run : callable
+        As for `search.align`.
 
     Returns
     -------
@@ -47,7 +56,7 @@ def kmeans(
     labels = np.full(len(vectors), -1, np.int32)
     centres = centres.astype(np.float32)
     for _ in range(rounds):
-        new = nearest(vectors, centres)
+        new = nearest(vectors, centres, run)
         _fill(vectors, new, count, smallest)
         changed = int((new != labels).sum())
         labels = new
@@ -57,15 +66,18 @@ def kmeans(
     return labels, centres
 
 
-def nearest(vectors: np.ndarray, centres: np.ndarray) -> np.ndarray:
+def nearest(vectors: np.ndarray, centres: np.ndarray, run: Callable = map) -> np.ndarray:
     """Number of the nearest centre of each vector: (n,) int32; the first of equals."""
     half = 0.5 * (centres.astype(np.float64) ** 2).sum(1).astype(np.float32)
     labels = np.empty(len(vectors), np.int32)
-    for first in range(0, len(vectors), BLOCK):
+
+    def label(first: int) -> None:
         block = vectors[first : first + BLOCK]
         padded = np.zeros((BLOCK, vectors.shape[1]), np.float32)
         padded[: len(block)] = block
         labels[first : first + BLOCK] = np.argmin(half - padded @ centres.T, axis=1)[: len(block)]
+
+    list(run(label, range(0, len(vectors), BLOCK)))
     return labels
 
 
