@@ -11,14 +11,14 @@ from refine2d.job import duration
 from refine2d.names import most_scales
 from refine2d.report.times import read_times
 
-# Fitted to runs of 1,620 to 5,000 particles with 20 to 50 classes, boxes of 54 and 64 pixels, on cores that multiply
+# Fitted to runs of 2,000 to 5,000 particles with 20 to 50 classes, a box of 64 pixels, on cores that multiply
 # single-precision matrices at REFERENCE GFLOP a second.
 REFERENCE = 105.0
-PARTICLE = 4.5e-4  # CPU seconds a particle, iteration and (box / 64)^2
-PAIR = 1.6e-5  # and a particle, reference and (box / 64)^4: its pixels, and shifts within a share of the box
-JOB = 0.7  # seconds that a job takes besides its work
-STEPS = 12  # jobs of an iteration, one after another
-ONCE = 26  # jobs before and after the iterations
+PARTICLE = 8e-4  # CPU seconds a particle, iteration and (box / 64)^2
+PAIR = 6.5e-6  # and a particle, reference and (box / 64)^4: its pixels, and shifts within a share of the box
+JOB = 0.45  # seconds that a job takes besides its work
+STEPS = 6  # jobs of an iteration, one after another
+ONCE = 30.0  # seconds before and after the iterations, besides the particles
 MEMORY = 270.0  # MB of a job before it has read a particle
 TABLES = 600.0  # bytes a particle and iteration, in tables
 
@@ -54,9 +54,9 @@ def forecast(run, options: dict, iterations: int, cores: int, speed: float | Non
     pairs = PAIR * min(options["naliref"], options["ncls"]) * area**2
     work = run.n * (PARTICLE * area + pairs) * most_scales(options)
     groups = min(run.chunks, options["ncls"])
-    more = (2 * (run.chunks - 1) + groups - 1) / max(cores, 1)
-    jobs = ONCE + iterations * STEPS + (iterations + 1) * more
-    seconds = slower * ((iterations + 1) * work / max(cores, 1) + jobs * JOB)
+    more = (run.chunks + groups - 2) / max(cores, 1)
+    jobs = iterations * STEPS + (iterations + 1) * more
+    seconds = slower * (ONCE + (iterations + 1) * work / max(cores, 1) + jobs * JOB)
     image = 4 * run.working_box**2
     coefficients = 4 * (options["nbasis"] + 4) * 2
     memory = MEMORY + (4 * 1024 * image + options["ncls"] * 72 * 2 * 8 * 1024 + run.n * coefficients) / 1e6
