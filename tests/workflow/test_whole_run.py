@@ -39,7 +39,6 @@ def test_every_file_of_the_design_is_there(finished):
         }
         wanted |= {f"resultmx_{yy}.hdf", f"input_{yy}_proj.hdf", f"state_{yy}.json", f"quality_{yy}.tsv"}
         wanted |= {f"simmx_{yy}/{piece}.h5" for piece in pieces}
-        wanted |= {f"input_{yy}_proj/{piece}.h5" for piece in pieces}
         wanted |= {f"classes_{yy}/{piece}.hdf" for piece in pieces}
     assert names == wanted
 
