@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,7 +16,7 @@ from threadpoolctl import threadpool_info
 
 from refine2d.errors import UserError
 from refine2d.files import write_json
-from refine2d.job import job
+from refine2d.job import LOCK, job
 
 
 class Named(list):
@@ -47,6 +48,17 @@ def test_options_and_iteration(snakemake):
     snakemake.wildcards = {}
     with job(snakemake) as task:
         assert task.iteration == 0
+
+
+def test_times_are_of_one_command(snakemake, tmp_path):
+    """What an earlier command wrote has waited for this one, nobody knows how long."""
+    for name, age in (("early.hdf", 500), (LOCK, 300), ("late.hdf", 100)):
+        (tmp_path / name).write_text("")
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    with job(snakemake) as task:
+        assert task.since(tmp_path / "early.hdf") is None
+        assert task.since(tmp_path / "late.hdf") == pytest.approx(100, abs=30)
+        assert task.since(tmp_path / "late.hdf", until=time.time() - 60) == pytest.approx(40, abs=30)
 
 
 def test_a_users_mistake_is_a_sentence_without_traceback(snakemake, capfd):
@@ -206,8 +218,9 @@ def test_a_job_told_to_end_finishes_what_is_near_and_leaves_nothing_half(
 
 LATE = """
 import sys
+import time
 from types import SimpleNamespace
-from refine2d.job import job
+from refine2d.job import LOCK, job
 from threadpoolctl import threadpool_info
 
 assert "numpy" not in sys.modules

@@ -224,6 +224,18 @@ def test_marks_by_mouse_and_keyboard_and_what_is_shown_of_them(page):
     assert marks(page) == {1: "junk", 2: "keep"}
 
 
+def test_keys_mark_after_a_slider_and_a_choice(page):
+    choose(page, "sort", "number")
+    page.execute_script("document.querySelectorAll('.tile')[0].click()")
+    for control in ("contrast", "sort"):
+        page.execute_script(
+            "const c = document.getElementById(arguments[0]); c.focus(); c.dispatchEvent(new Event('change'))",
+            control,
+        )
+        press(page, "k")
+    assert marks(page) == {0: "keep", 1: "keep"}
+
+
 def test_marks_are_there_when_the_page_is_opened_again(page):
     page.execute_script("document.querySelector('.tile[data-number=\"3\"]').click()")
     press(page, "k")
@@ -332,6 +344,12 @@ def test_the_plain_command_selects_the_same(continued):
         starfile.read(project.folder / f"{name}/particles.star") for name in ("chosen", "run/selected")
     )
     assert len(chosen["particles"]) == len(selected["particles"])
+    (project.folder / "other.yaml").write_text("iteration: 1\nkeep: [0]\n")
+    told = project.call("selection=other.yaml", flags=("select",))
+    assert told.returncode == 1 and "other.yaml is about iteration 1" in told.stdout
+    assert starfile.read(project.folder / "run/selected/particles.star")["particles"].equals(
+        selected["particles"]
+    )
     assert command("run", "nothing.yaml").stderr.startswith("nothing.yaml is not a selection")
     assert command("data", "mine.yaml").stderr == "data holds no finished run.\n"
 
@@ -364,6 +382,6 @@ def test_the_user_reads_forecast_times_and_where_the_report_is(finished):
     assert re.search(r"It took .* of memory in a job, \d+ MB on disk\.\nForecast: [0-9a-z ]+ s", printed)
     summary = rf"Iteration 1: {SMALL.n - 3} particles .* median resolution \d+\.\d A, in [0-9a-z ]+ s"
     assert re.search(summary + ", about [0-9a-z ]+ s for 1 more", printed)
-    assert re.search(rf"Iteration 2: {SMALL.n} particles aligned in [0-9a-z ]+ s, \d+ a second", printed)
+    assert re.search(rf"Iteration 2: {SMALL.n - 3} particles aligned in [0-9a-z ]+ s, \d+ a second", printed)
     assert "The report, to open in a browser: run/report.html" in printed
     assert "were not present when the DAG was created" not in printed

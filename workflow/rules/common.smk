@@ -13,6 +13,7 @@ from refine2d import run as runs
 from refine2d.code import contents, digest
 from refine2d.errors import UserError
 from refine2d.files import set_damaged_aside
+from refine2d.selection import read_selection_of
 
 SCRIPTS = os.path.join(workflow.basedir, "workflow/scripts")
 
@@ -49,6 +50,12 @@ def lock_run():
         sys.exit(f"\n{mistake}\n")
 
 
+def check_selection():
+    """Before `select` removes what an earlier selection had chosen."""
+    if OPTIONS.base["selection"] and os.path.exists(at(f"state_{LAST}.json")):
+        read_selection_of(PATH, int(LAST), RUN.fingerprint, OPTIONS.base["selection"])
+
+
 def keep_run():
     """Called when a real run starts, so that a dry run leaves nothing behind."""
     runs.write(PATH, RUN)
@@ -66,6 +73,13 @@ def check_results():
 
 ITERATIONS = [f"{iteration:02d}" for iteration in range(1, OPTIONS.base["iter"] + 1)]
 LAST = ITERATIONS[-1]
+
+if workflow.is_main_process:
+    try:
+        check_selection()
+    except UserError as mistake:
+        sys.exit(f"\n{mistake}\n")
+
 RESOLVED = option.resolve(OPTIONS.base, RUN.n, RUN.box, RUN.apix)
 GROUPS = [runs.name(g, RUN.chunks) for g in range(min(RUN.chunks, OPTIONS.base["ncls"]))]
 FIRST_CLASSES = [] if OPTIONS.base["initial"] else at("classmx_00.hdf")

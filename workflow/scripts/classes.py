@@ -1,8 +1,5 @@
 """Join the new averages and the alignments of their members, and say how far the classification is."""
 
-import time
-from pathlib import Path
-
 from refine2d.job import duration, job
 
 with job(snakemake) as task:
@@ -47,12 +44,15 @@ with job(snakemake) as task:
     write_json(task.output.state, state, seal=True)
 
     resolution = np.median([header["resolution"] for header in read_headers(task.output.classes)])
-    spent = time.time() - Path(task.input.allrefs).stat().st_mtime
-    left = int(snakemake.config["iter"]) - task.iteration
-    task.say(
-        f"Iteration {task.iteration}: {used.sum()} particles in {state['classes']} classes, "
+    told = (
+        f"Iteration {task.iteration}: {used.sum():,} particles in {state['classes']} classes, "
         f"{changed / used.sum():.1%} changed their class, the largest has {sizes.max() / used.sum():.1%}, "
-        f"median resolution {resolution:.1f} A, in {duration(spent)}"
-        + (f", about {duration(left * spent)} for {left} more" if left > 0 and not state["converged"] else "")
-        + (", converged" if state["converged"] else "")
+        f"median resolution {resolution:.1f} A"
     )
+    if spent := task.since(task.input.allrefs):
+        left = int(snakemake.config["iter"]) - task.iteration
+        more = left > 0 and not state["converged"]
+        told += f", in {duration(spent)}" + (
+            f", about {duration(left * spent)} for {left} more" if more else ""
+        )
+    task.say(told + (", converged" if state["converged"] else ""))

@@ -11,5 +11,5 @@ with job(snakemake) as task:
 
     sizes = class_sizes(task.input.classes)
     averages = open_source(task.input.stack).images(np.arange(len(sizes)))
-    title = f"{sizes.sum()} particles in {(sizes > 0).sum()} classes"
+    title = f"{sizes.sum():,} particles in {(sizes > 0).sum()} classes"
     contact_sheet(averages, sizes, task.output[0], apix=task.run.apix, title=title)

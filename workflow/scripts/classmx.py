@@ -20,19 +20,18 @@ with job(snakemake) as task:
     from refine2d.tables import read_arrays, write_classmx, write_projection
     from refine2d.working import scale
 
-    done = max(Path(piece).stat().st_mtime for piece in task.input.pieces)
-    spent = done - Path(task.input.allrefs).stat().st_mtime
-    if spent > 0:
-        speed = f"{task.run.n / spent:,.0f} a second"
-        task.say(
-            f"Iteration {task.iteration}: {task.run.n:,} particles aligned in {duration(spent)}, {speed}"
-        )
-
     options, used = task.options, ParticleStore(task.input.particles).used
     if used.sum() < 2 * options.ncls:
         raise UserError(
             f"Only {used.sum()} particles can be used, too few for {options.ncls} classes: lower ncls."
         )
+    done = max(Path(piece).stat().st_mtime for piece in task.input.pieces)
+    if spent := task.since(task.input.allrefs, done):
+        speed = f"{used.sum() / spent:,.0f} a second"
+        task.say(
+            f"Iteration {task.iteration}: {used.sum():,} particles aligned in {duration(spent)}, {speed}"
+        )
+
     space = read_basis(task.input.basis)
     vectors, best, weights = (read_arrays(task.input.pieces, name) for name in ("vectors", "best", "weights"))
     alignments, total = best[:, 0], weights.sum(0).astype(np.float32)

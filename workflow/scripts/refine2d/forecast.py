@@ -52,7 +52,7 @@ def forecast(run, options: dict, iterations: int, cores: int, speed: float | Non
     area = (run.working_box / 64) ** 2
     slower = REFERENCE / (speed or gemm_speed())
     pairs = PAIR * min(options["naliref"], options["ncls"]) * area**2
-    work = run.n * (PARTICLE * area + pairs) * most_scales(options)
+    work = run.n * (PARTICLE * area + pairs * most_scales(options))
     groups = min(run.chunks, options["ncls"])
     more = (run.chunks + groups - 2) / max(cores, 1)
     jobs = iterations * STEPS + (iterations + 1) * more

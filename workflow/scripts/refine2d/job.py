@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from refine2d.errors import Damaged, UserError
 from refine2d.files import SEALED, check, copy, remove_unfinished, set_aside
 
+LOCK = "lock.json"  # written when a command begins
 PATIENCE = 10.0  # seconds between two lines of progress
 GRACE = 20.0  # seconds that a job has to end after SIGTERM; Slurm waits 30 by default before it kills
 BLAS_THREADS = (
@@ -63,6 +64,13 @@ class Job:
     def say(self, sentence: str) -> None:
         """A line for the console and the log."""
         self._log.warning(sentence)
+
+    def since(self, path: str, until: float | None = None) -> float | None:
+        """Seconds from when a file of the run was written until now, None if this command was not there yet."""
+        written, began = Path(path).stat().st_mtime, Path(path).with_name(LOCK)
+        if not began.exists() or written < began.stat().st_mtime:
+            return None
+        return max((until or time.time()) - written, 1e-3)
 
     def progress(self, done: int, total: int, what: str) -> None:
         """Say how far a long step is, now and then: what is done, how fast, the time that is left."""

@@ -88,6 +88,12 @@ def read_selection(path: str | os.PathLike, ncls: int, run: str = "", iteration:
     return selection
 
 
+def read_selection_of(folder: str | os.PathLike, last: int, run: str, selection: str) -> Selection:
+    """Read a selection of a run's last iteration; parameters as for `choose`, `run` being the fingerprint."""
+    state = json.loads(Path(folder, f"state_{last:02d}.json").read_text())
+    return read_selection(selection, len(state["sizes"]), run, state["iteration"])
+
+
 def suggested(report) -> Selection:
     """The selection that the quality of a `report.collect.Report`'s classes suggests."""
     keep = report.quality.keep
@@ -116,8 +122,7 @@ def choose(folder: str | os.PathLike, last: int, run: dict, selection: str, targ
         A sentence about what was written.
     """
     folder, target, kind = Path(folder), Path(target), ending(run["input"])
-    state = json.loads((folder / f"state_{last:02d}.json").read_text())
-    keep = read_selection(selection, len(state["sizes"]), run["fingerprint"], state["iteration"]).keep
+    keep = read_selection_of(folder, last, run["fingerprint"], selection).keep
     members = read_members(sorted((folder / f"classes_{last:02d}").glob("*.hdf")))
     source, store = open_source(run["input"]), ParticleStore(folder / "particles.h5")
     target.mkdir(parents=True, exist_ok=True)

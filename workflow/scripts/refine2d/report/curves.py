@@ -49,7 +49,7 @@ def draw_curves(history: list[Iteration], paths: list[str | os.PathLike]) -> Non
         best = [np.quantile(values, 0.1) for values in resolutions]
         axes[-1].plot(numbers, best, "s--", color=ORANGE, markersize=3, linewidth=1, label="best tenth")
         axes[-1].invert_yaxis()
-        axes[-1].legend(frameon=False)
+        axes[-1].legend(frameon=False, loc="lower right")
         for path in paths:
             with atomic(path) as temporary:
                 figure.savefig(temporary, metadata=UNDATED[temporary.suffix])

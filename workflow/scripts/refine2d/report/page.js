@@ -53,7 +53,7 @@ function piece(canvas, image, x, y, tile, side) {
 
 // ---- Plots ---------------------------------------------------------------------------------------------------------
 
-const COLOURS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c8c8c", "#b8a800"]; // Okabe & Ito
+const COLOURS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#7a5195", "#b8a800"]; // mostly Okabe & Ito
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const SIMILAR = [[0, "#6a5acd"], [0.33, "#2b8cbe"], [0.66, "#2ca25f"], [1, "#c8b400"]]; // seen on light and dark, and by the colour-blind
 
@@ -394,7 +394,7 @@ async function drawEigenimages() {
 
 function fillTables() {
   byId("left-out-table").replaceChildren(data.left_out.length
-    ? table(data.left_out.map(each => [each.reason, each.count, each.numbers.join(", ") + (each.count > each.numbers.length ? ", …" : "")]),
+    ? table(data.left_out.map(each => [each.reason, each.count, make("span", {}, each.numbers.join(", ") + (each.count > each.numbers.length ? ", …" : ""))]),
       ["why", "particles", "images of the input, from 0"])
     : "None: every image of the input took part.");
   const block = (title, content) => make("div", {}, make("h3", {}, title), content);
@@ -405,7 +405,8 @@ function fillTables() {
 }
 
 function onKey(event) {
-  if (event.target.matches("input, select, textarea") || event.ctrlKey || event.metaKey || event.altKey) return;
+  const own = event.target.matches("[type=range]") ? event.key.startsWith("Arrow") : event.target.matches("input, select, textarea");
+  if (own || event.ctrlKey || event.metaKey || event.altKey) return;
   const place = state.order.indexOf(state.now), across = Math.max(1, Math.floor((byId("gallery").clientWidth + 8) / (state.zoom + 8)));
   const move = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: across, ArrowUp: -across }[event.key];
   const mark = { k: "keep", j: "junk", u: "" }[event.key];
@@ -432,7 +433,7 @@ function zoom(side) {
 }
 
 function listen() {
-  byId("sort").addEventListener("change", arrange);
+  byId("sort").addEventListener("change", event => { arrange(); event.target.blur(); });
   byId("show").addEventListener("change", arrange);
   byId("zoom").addEventListener("input", event => zoom(+event.target.value));
   byId("iteration").addEventListener("input", event => slide(+event.target.value));
