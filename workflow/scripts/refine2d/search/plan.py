@@ -6,8 +6,10 @@ from functools import cached_property
 import numpy as np
 
 COARSE_BAND = 0.15625  # cycles per pixel of the exhaustive search: 10 rings in a box of 64
+LEAST_RINGS = 10  # of the exhaustive search in a small box, too
 FINE_BAND = 0.4  # cycles per pixel of the local search and of the final score
 COARSE_STEP = 3.0  # pixels between the shifts of the exhaustive search; the band's Nyquist limit is 3.2
+NYQUIST = 0.47  # the shift step's share of box / rings; 0.5 is the band's limit
 RIM = 1.0  # pixels beyond the largest shift where the exhaustive search still looks
 FINE_PER_COARSE = 4  # fine angles per coarse angle
 MOVES = 6  # most steps of the finest size
@@ -32,7 +34,7 @@ class Plan:
     coarse_band, band : float
         Cycles per pixel of the exhaustive search, and of the local one and the score.
     shift_step : float
-        Working pixels between the shifts of the exhaustive search.
+        Working pixels between the shifts of the exhaustive search; the band may ask for fewer.
     angle_step : float
         Largest step of the exhaustive search's angles in degrees; the band and the mask may ask for a smaller one.
     local : bool
@@ -60,7 +62,8 @@ class Plan:
     @property
     def coarse_rings(self) -> int:
         """Radius of the exhaustive search's band in Fourier pixels."""
-        return max(3, round(min(self.coarse_band, self.band) * self.box))
+        least = min(LEAST_RINGS, self.fine_rings)
+        return max(least, round(min(self.coarse_band, self.band) * self.box))
 
     @property
     def fine_rings(self) -> int:
@@ -91,7 +94,10 @@ class Plan:
         """
         if not self.translate:
             return np.zeros((1, 2), np.float32)
-        step, reach = self.shift_step, self.maxshift + (RIM if self.local else 0)
+        step, reach = (
+            min(self.shift_step, NYQUIST * self.box / self.coarse_rings),
+            self.maxshift + (RIM if self.local else 0),
+        )
         axis = step * np.arange(-np.floor(reach / step), np.floor(reach / step) + 1)
         y, x = np.meshgrid(axis, axis, indexing="ij")
         inside = np.hypot(x, y) <= reach + 1e-3
