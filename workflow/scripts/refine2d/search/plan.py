@@ -62,10 +62,9 @@ class Plan:
     @property
     def coarse_rings(self) -> int:
         """Radius of the exhaustive search's band in Fourier pixels."""
-        least = (
-            min(LEAST_RINGS, self.fine_rings) if self.coarse_band >= COARSE_BAND else 3
-        )  # less was asked for
-        return max(least, round(min(self.coarse_band, self.band) * self.box))
+        if self.coarse_band < COARSE_BAND:  # as was asked for
+            return max(3, round(min(self.coarse_band, self.band) * self.box))
+        return max(min(LEAST_RINGS, self.fine_rings), round(min(self.coarse_band, self.band) * self.box))
 
     @property
     def fine_rings(self) -> int:
