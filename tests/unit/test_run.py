@@ -152,7 +152,16 @@ def test_the_demo_is_known_before_it_exists(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-@given(st.integers(1, 10**6), st.integers(0, 10**6))
+def test_a_chunk_is_a_minute_of_one_core_at_most(values):
+    assert run.a_minute(64, 50) == run.CHUNK > run.a_minute(128, 200) > run.a_minute(256, 200) >= run.BATCH
+    area = (128 / 64) ** 2
+    assert run.a_minute(128, 200) * (run.PARTICLE * area + run.PAIR * 200 * area**2) == pytest.approx(
+        60, rel=0.01
+    )
+    assert run.open_run("r2d_01", values()).chunk == 64
+
+
+@given(st.integers(1, 10**6), st.integers(1, 10**6))
 def test_chunks_hold_every_row_once(n, most):
     made = run.Run("p", (), "", n, n, 64, 1.0, 1.0, 0, "auto", 64, run.chunk_size(n, most), "")
     rows = [made.rows(chunk) for chunk in range(made.chunks)]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from refine2d import code, files, options
 from refine2d.errors import Damaged, UserError
+from refine2d.forecast import PAIR, PARTICLE
 
 DEMO = "demo"  # the option `input` that stands for simulated particles
 DEMO_STAR = "demo/particles.star"
@@ -89,6 +90,10 @@ def open_run(folder: str, values: dict, check: bool = True) -> Run:
     if recorded and not check:
         return recorded
     run = _sized(_checked(folder, recorded, values) if recorded else _create(values), values)
+    if not recorded:
+        run = replace(
+            run, chunk=chunk_size(run.n, values["chunk"] or a_minute(run.working_box, values["ncls"]))
+        )
     if values["initial"]:
         _check_initial(run, values)
     return run
@@ -146,9 +151,15 @@ def name(number: int, count: int) -> str:
     return f"{number:0{max(2, len(str(count - 1)))}d}"
 
 
-def chunk_size(n: int, most: int = 0) -> int:
+def a_minute(working_box: int, ncls: int) -> int:
+    """Rows that an iteration takes a minute of one core for, at most CHUNK: what a lost job loses."""
+    area = (working_box / 64) ** 2
+    return min(CHUNK, max(BATCH, int(60 / (PARTICLE * area + PAIR * ncls * area**2))))
+
+
+def chunk_size(n: int, most: int) -> int:
     """Rows of a chunk: n in as few chunks of at most about `most` as will do, in whole batches."""
-    chunks = max(1, -(-n // (most or CHUNK)))
+    chunks = max(1, -(-n // most))
     return BATCH * max(1, -(-n // (chunks * BATCH)))
 
 
@@ -180,7 +191,7 @@ def _create(values: dict) -> Run:
         subset=values["subset"],
         shrink=0,
         working_box=0,
-        chunk=chunk_size(n, values["chunk"]),
+        chunk=n,  # until the working box is known
         version=code.version(),
     )
 
