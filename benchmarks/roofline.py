@@ -6,6 +6,7 @@ single-precision matrix product and of a copy in memory, in the same run.
 
 import argparse
 from collections.abc import Callable
+from copy import deepcopy
 
 import kernel  # before NumPy: it holds the BLAS to one thread
 import numpy as np
@@ -69,7 +70,7 @@ def main() -> None:
         for product in products:
             ready._quarters(product.reshape(harmonics, 2, -1))
 
-    half, word = rings.half, 4e-6
+    half, word, tried = rings.half, 4e-6, search.TRIED * NBEST
     ramped, product = half * rings.n * shifts, mirrors * k * shifts
     row("samples on the rings", lambda: rings.sample(one), batch, 4e-6 * len(rings.kx) * half * rings.n, 0.02)
     row(
@@ -84,15 +85,20 @@ def main() -> None:
     summed = 4 * word * quarter * product
     row("angles", turn, batch, 4e-6 * quarter * harmonics * product, size + summed)
     row("best shifts", shift, batch, 8e-6 * quarter * product, summed)
-    search_all = lambda: ready.peaks(one, c2[:batch], search.TRIED * NBEST)  # noqa: E731
     flops = 4e-6 * harmonics * (ramped + product * (2 * rings.n + quarter)) + 8e-6 * quarter * product
-    row("exhaustive search, all of it", search_all, batch, flops, 2 * size + 2 * summed)
+    row(
+        "exhaustive search, all of it",
+        lambda: ready.peaks(one, c2[:batch], tried),
+        batch,
+        flops,
+        2 * (size + summed),
+    )
 
-    found = search.peaks(references, y, c2, search.TRIED * NBEST)
+    found = search.peaks(references, y, c2, tried)
     penalty = references.penalty(c2)
     grid = (
         3e-6 * len(references.band.kx) * (6 + 3 * 8)
-    )  # three angles; a product and three ramps a coefficient
+    )  # for each angle a product and three ramps a coefficient
     known = plan, references.band, references.ramps, templates, 0, y, penalty
     whole, out = slice(0, N), transforms.alignment(np.zeros((N, NBEST)))
 
@@ -104,8 +110,13 @@ def main() -> None:
     walk = first_steps()
     walk.keep(NBEST)
     row("local search, first steps", first_steps, N, grid * found.shape[1], 0.02)
-    polish = lambda: local.polish(*known, walk, whole, out)  # noqa: E731
-    row("local search, to its end (4 steps counted)", polish, N, 4 * grid * NBEST, 0.02)
+    row(
+        "local search, to its end (4 steps counted)",
+        lambda: local.polish(*known, deepcopy(walk), whole, out),
+        N,
+        4 * grid * NBEST,
+        0.02,
+    )
 
     poses = search.best_of_each(out)[:, 0]
     pixels, real = box * box, fourier.ift(y, box)

@@ -1,5 +1,7 @@
 """Comparators against slow twins, and poses that they have to find."""
 
+from dataclasses import replace
+
 import naive
 import numpy as np
 import pytest
@@ -194,6 +196,15 @@ def test_planted_references_and_poses_are_found(text):
     assert right.mean() > 0.7
     assert np.median(apart(found["angle"], poses["angle"])[right]) < 3
     assert np.median(np.hypot(found["sx"] - poses["sx"], found["sy"] - poses["sy"])[right]) < 0.8
+
+
+def test_a_pose_that_is_not_there_is_not_the_best():
+    """One reference that may not be moved has one pose, and particles of inverted contrast score below zero."""
+    plan = replace(PLAN, rotate=False, translate=False, mirror=False, local=False)
+    matcher = Matcher(Matching(plan, named("ccc"), named("ccc"), named("frc")), picture()[None])
+    found = matcher.align(Phased(-np.repeat(picture()[None], 4, axis=0)), np.arange(4))
+    assert (found["ref"][:, 0] == 0).all() and (found["score"][:, 0] < 0).all()
+    assert (found["ref"][:, 1:] == -1).all() and (found["score"][:, 1:] == -np.inf).all()
 
 
 @pytest.mark.parametrize("text", ["ccc", "dot", "sqeuclidean", "frc", "phase", "quadmindot", "optsub"])

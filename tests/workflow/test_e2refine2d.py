@@ -222,8 +222,8 @@ def test_runs_by_other_names(particles, tmp_path, options):
     if "simalign=rotate_trans_flip_scale:step=0.05" in options:
         members = read_classmx(run / "resultmx_01.hdf", 1.0)[2]
         for tried in (poses, members):
-            found = set(
-                (100 / tried["scale"]).round().tolist()
-            )  # of particles of one size: which ones is chance
-            assert found <= {95, 100, 105} and len(found) > 1
+            found = set((100 / tried["scale"]).round().tolist())
+            assert (
+                found <= {95, 100, 105} and len(found) > 1
+            )  # which of them is chance: the particles have one size
     assert (project.folder / "copy.hdf").read_bytes() == (run / "resultmx_01.hdf").read_bytes()

@@ -102,7 +102,7 @@ rule classmx:
         runtime=minutes("classmx"),
     params:
         options=opts("ncls", "minchange", "normproj"),
-        run=facts("n", "box", "working_box"),
+        run=facts("box", "working_box"),
         code=code("classmx"),
     message:
         "Iteration {wildcards.YY}: k-means in the MSA space"

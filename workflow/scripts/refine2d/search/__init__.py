@@ -145,11 +145,11 @@ def refined(
 
 
 def poses(plan: Plan, peaks: np.ndarray) -> np.ndarray:
-    """The poses of `peaks` as they are on the exhaustive search's grid: (n, nbest) ALIGNMENT without scores."""
+    """The poses of `peaks` on the exhaustive search's grid: (n, count) ALIGNMENT, score 0, or -inf for none."""
     reference, mirror, angle, shift = np.moveaxis(peaks, -1, 0)
-    return alignment(
-        angle * (360 / plan.coarse_angles), mirror, *plan.shifts[shift].T.swapaxes(1, 2), reference
-    )
+    score = np.where(reference < 0, -np.inf, 0)
+    x, y = np.moveaxis(plan.shifts[shift], -1, 0)
+    return alignment(angle * (360 / plan.coarse_angles), mirror, x, y, reference, score)
 
 
 def _batches(n: int) -> list[slice]:

@@ -73,8 +73,7 @@ def first_step(plan, band, ramp, templates, first, y, penalty, walk: Walk, rows:
     rows : slice
         Rows of `walk` that the particles have.
     """
-    state = walk.ref[rows], walk.mirror[rows], walk.place[rows], walk.score[rows]
-    _first_step(*_fixed(plan, band, ramp), templates, first, band.gather(y), penalty, *state)
+    _go(plan, band, ramp, templates, first, y, penalty, walk, rows, FINE_PER_COARSE // 2, GRID, 0)
 
 
 def polish(plan, band, ramp, templates, first, y, penalty, walk: Walk, rows: slice, out: np.ndarray) -> None:
@@ -82,9 +81,7 @@ def polish(plan, band, ramp, templates, first, y, penalty, walk: Walk, rows: sli
 
     Arguments are those of `first_step`; `out` (n, m) ALIGNMENT is filled where the reference is among the templates.
     """
-    result = np.empty((*out.shape, 4), np.float32)
-    state = walk.ref[rows], walk.mirror[rows], walk.place[rows]
-    _polish(*_fixed(plan, band, ramp), templates, first, band.gather(y), penalty, *state, plan.moves, result)
+    result = _go(plan, band, ramp, templates, first, y, penalty, walk, rows, 1, 1, plan.moves)
     mine = (walk.ref[rows] >= first) & (walk.ref[rows] < first + len(templates))
     found = out[mine]
     found["ref"], found["mirror"] = walk.ref[rows][mine], walk.mirror[rows][mine] == 1
@@ -94,15 +91,38 @@ def polish(plan, band, ramp, templates, first, y, penalty, walk: Walk, rows: sli
     out[mine] = found
 
 
-def _fixed(plan: Plan, band: Band, ramp: np.ndarray) -> tuple:
+def _go(plan, band, ramp, templates, first, y, penalty, walk, rows, turn, move, most) -> np.ndarray:
+    """Steps of one size until the centre is best, `most` + 1 at most; (n, m, 4) float32, what `_walk` gives."""
     reach = np.float32((min(plan.maxshift, plan.reach) + 0.5) * GRID)
-    return band.start, band.ky, ramp, reach, plan.rotate, plan.translate
+    fixed = band.start, band.ky, ramp, reach, plan.rotate, plan.translate
+    state = walk.ref[rows], walk.mirror[rows], walk.place[rows], walk.score[rows]
+    result = np.empty((*state[0].shape, 4), np.float32)
+    _walk(*fixed, templates, first, band.gather(y), penalty, *state, turn, move, most, result)
+    return result
 
 
 @njit(nogil=True, cache=True, fastmath=True)
-def _first_step(
-    start, ky, ramp, reach, rotate, translate, templates, first, y, penalty, ref, mirror, place, score
+def _walk(
+    start,
+    ky,
+    ramp,
+    reach,
+    rotate,
+    translate,
+    templates,
+    first,
+    y,
+    penalty,
+    ref,
+    mirror,
+    place,
+    score,
+    turn,
+    move,
+    most,
+    result,
 ):
+    """Moves `place`, sets `score`; `result` has score, angle and shift of the vertex around the last place but one."""
     particle = np.empty(y.shape[1:], np.float32)
     around = np.empty((3, 3, 3), np.float32)
     for i in range(ref.shape[0]):
@@ -111,43 +131,26 @@ def _first_step(
             if r < 0 or r >= templates.shape[0]:
                 continue
             _mirrored(y[i], start, mirror[i, m], particle)
-            turn, move = FINE_PER_COARSE // 2, GRID
-            at = place[i, m]
-            top = _step(
-                start, ky, ramp, reach, rotate, translate, templates[r], particle, turn, move, at, around
-            )
-            score[i, m] = top - penalty[i, ref[i, m]]
-
-
-@njit(nogil=True, cache=True, fastmath=True)
-def _polish(
-    start, ky, ramp, reach, rotate, translate, templates, first, y, penalty, ref, mirror, place, most, result
-):
-    particle = np.empty(y.shape[1:], np.float32)
-    score = np.empty((3, 3, 3), np.float32)
-    for i in range(ref.shape[0]):
-        for m in range(ref.shape[1]):
-            r = ref[i, m] - first
-            if r < 0 or r >= templates.shape[0]:
-                continue
-            _mirrored(y[i], start, mirror[i, m], particle)
-            at = place[i, m].copy()
+            at, less = place[i, m], penalty[i, ref[i, m]]
             for _ in range(most + 1):
                 a, x, yy = at
-                _step(start, ky, ramp, reach, rotate, translate, templates[r], particle, 1, 1, at, score)
+                top = _step(
+                    start, ky, ramp, reach, rotate, translate, templates[r], particle, turn, move, at, around
+                )
+                score[i, m] = top - less
                 if at[0] == a and at[1] == x and at[2] == yy:
                     break
-            da, ga = _parabola(score[0, 1, 1], score[1, 1, 1], score[2, 1, 1])
-            dy, gy = _parabola(score[1, 0, 1], score[1, 1, 1], score[1, 2, 1])
-            dx, gx = _parabola(score[1, 1, 0], score[1, 1, 1], score[1, 1, 2])
+            da, ga = _parabola(around[0, 1, 1], around[1, 1, 1], around[2, 1, 1])
+            dy, gy = _parabola(around[1, 0, 1], around[1, 1, 1], around[1, 2, 1])
+            dx, gx = _parabola(around[1, 1, 0], around[1, 1, 1], around[1, 1, 2])
             if not rotate:
                 da = ga = np.float32(0)
             if not translate:
                 dx = gx = dy = gy = np.float32(0)
             flip = -1 if mirror[i, m] == 1 else 1
-            result[i, m, 0] = score[1, 1, 1] + ga + gy + gx - penalty[i, ref[i, m]]
-            result[i, m, 1] = flip * (a + da)  # the place that the scores are around
-            result[i, m, 2], result[i, m, 3] = flip * (x + dx), yy + dy
+            result[i, m, 0] = around[1, 1, 1] + ga + gy + gx - less
+            result[i, m, 1] = flip * (a + da * turn)
+            result[i, m, 2], result[i, m, 3] = flip * (x + dx * move), yy + dy * move
 
 
 @njit(nogil=True, cache=True, fastmath=True)
