@@ -347,6 +347,7 @@ def test_the_plain_command_selects_the_same(continued):
     (project.folder / "other.yaml").write_text("iteration: 1\nkeep: [0]\n")
     told = project.call("selection=other.yaml", flags=("select",))
     assert told.returncode == 1 and "other.yaml is about iteration 1" in told.stdout
+    assert project.call("selection=other.yaml", flags=("-n",)).returncode == 0  # no step but select reads it
     assert starfile.read(project.folder / "run/selected/particles.star")["particles"].equals(
         selected["particles"]
     )

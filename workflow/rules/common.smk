@@ -50,12 +50,6 @@ def lock_run():
         sys.exit(f"\n{mistake}\n")
 
 
-def check_selection():
-    """Before `select` removes what an earlier selection had chosen."""
-    if OPTIONS.base["selection"] and os.path.exists(at(f"state_{LAST}.json")):
-        read_selection_of(PATH, int(LAST), RUN.fingerprint, OPTIONS.base["selection"])
-
-
 def keep_run():
     """Called when a real run starts, so that a dry run leaves nothing behind."""
     runs.write(PATH, RUN)
@@ -73,13 +67,6 @@ def check_results():
 
 ITERATIONS = [f"{iteration:02d}" for iteration in range(1, OPTIONS.base["iter"] + 1)]
 LAST = ITERATIONS[-1]
-
-if workflow.is_main_process:
-    try:
-        check_selection()
-    except UserError as mistake:
-        sys.exit(f"\n{mistake}\n")
-
 RESOLVED = option.resolve(OPTIONS.base, RUN.n, RUN.box, RUN.apix)
 GROUPS = [runs.name(g, RUN.chunks) for g in range(min(RUN.chunks, OPTIONS.base["ncls"]))]
 FIRST_CLASSES = [] if OPTIONS.base["initial"] else at("classmx_00.hdf")
@@ -99,6 +86,17 @@ wildcard_constraints:
 def given(name):
     """The file that an option names, as an input that need not be there."""
     return OPTIONS.base[name] or []
+
+
+def chosen(wildcards):
+    """The selection, an input function: checked before `select` removes what an earlier one had chosen."""
+    selection = OPTIONS.base["selection"]
+    if selection and os.path.exists(at(f"state_{LAST}.json")):
+        try:
+            read_selection_of(PATH, int(LAST), RUN.fingerprint, selection)
+        except UserError as mistake:
+            sys.exit(f"\n{mistake}\n")
+    return selection or at("selection_suggested.yaml")
 
 
 def all_chunks(name):

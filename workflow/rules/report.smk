@@ -122,7 +122,7 @@ rule classes_pdf:
 
 rule select:
     input:
-        selection=given("selection") or at("selection_suggested.yaml"),
+        selection=chosen,
         particles=ancient(RUN.input),
         store=at("particles.h5"),
         pieces=all_groups(f"classes_{LAST}/{{group}}.hdf"),
