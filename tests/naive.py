@@ -141,6 +141,21 @@ def posterior_mean(
     return np.linalg.solve(gram + np.diag(1 / eigval), data)
 
 
+def unexplained(
+    image: np.ndarray, mask: np.ndarray, average: np.ndarray, power: np.ndarray, c2: np.ndarray, band: int
+) -> float:
+    """What a matched-filtered image has beyond `average`, over what an image with ring powers `power` has."""
+    spectrum, ring = full_plane(image * mask)
+    expected, _ = full_plane(average)
+    above = most = 0.0
+    for k in range(1, band + 1):
+        left = np.abs(spectrum[ring == k] - c2[k] * expected[ring == k]) ** 2
+        weight = power[k] / (1 + c2[k] * power[k])
+        above += weight * (left - c2[k] * (mask**2).mean()).sum()
+        most += weight * c2[k] ** 2 * power[k] * left.size
+    return above / most
+
+
 # ---- the names of e2refine2d: comparators, averagers, normalizers, centring ----
 
 

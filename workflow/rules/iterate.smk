@@ -69,7 +69,6 @@ rule simmx_piece:
             "simralign",
             "simraligncmp",
             "simcmp",
-            "normproj",
         ),
         run=facts("box", "apix", "working_box"),
         rows=rows,

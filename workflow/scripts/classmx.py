@@ -1,4 +1,5 @@
-"""Join the projections of the particles, and k-means of them in the MSA space, started from the averages."""
+"""Join the projections of the particles, and k-means of them in the MSA space and by what is left outside it,
+started from the averages."""
 
 from pathlib import Path
 
@@ -16,6 +17,7 @@ with job(snakemake) as task:
     from refine2d.errors import UserError
     from refine2d.msa import Projector, coordinates, unit
     from refine2d.particles import ParticleStore
+    from refine2d.residual import coordinate
     from refine2d.stacks.hdf import read_hdf
     from refine2d.tables import read_arrays, write_classmx, write_projection
     from refine2d.working import scale
@@ -33,16 +35,19 @@ with job(snakemake) as task:
         )
 
     space = read_basis(task.input.basis)
-    vectors, best, weights = (read_arrays(task.input.pieces, name) for name in ("vectors", "best", "weights"))
+    names = ("vectors", "residual", "best", "weights")
+    vectors, residual, best, weights = (read_arrays(task.input.pieces, name) for name in names)
     alignments, total = best[:, 0], weights.sum(0).astype(np.float32)
-    write_projection(task.output.projections, vectors, alignments, scale(task.run), {"ctf_weight": total})
     averages = coordinates(read_hdf(task.input.allrefs), space)
     centres = Projector(space).shrunken(averages, total / used.sum())
+    points = np.concatenate([vectors[used], coordinate(residual[used], space)[:, None]], axis=1)
+    centres = np.concatenate([centres, np.zeros((len(centres), 1), np.float32)], axis=1)
     if options.normproj:
-        centres = unit(centres)
+        vectors, points, centres = unit(vectors), unit(points), unit(centres)
+    write_projection(task.output.projections, vectors, alignments, scale(task.run), {"ctf_weight": total})
     labels = np.full(len(used), -1, np.int32)
     least = max(2, int(SMALLEST * used.sum() / options.ncls))
     with ThreadPoolExecutor(task.threads) as pool:
-        found = kmeans(vectors[used], centres, minchange=options.minchange, smallest=least, run=pool.map)
+        found = kmeans(points, centres, minchange=options.minchange, smallest=least, run=pool.map)
     labels[used], _ = found
     write_classmx(task.output.classmx, labels, used, alignments, scale(task.run))

@@ -1,4 +1,5 @@
-"""Align a chunk of the particles to the references, and project them, aligned, into the MSA space of the averages."""
+"""Align a chunk of the particles to the references, project them, aligned, into the MSA space of the averages, and
+measure what is left of them outside."""
 
 from refine2d.job import job
 
@@ -17,24 +18,28 @@ with job(snakemake) as task:
     from refine2d.extent import matching
     from refine2d.fourier import ift, stretched
     from refine2d.matching import Matcher
-    from refine2d.msa import Projector, unit
+    from refine2d.msa import Projector
     from refine2d.particles import ParticleStore
+    from refine2d.residual import Residual
     from refine2d.stacks.hdf import read_hdf
     from refine2d.tables import write_arrays
     from refine2d.transforms import alignment, undo
 
     store = ParticleStore(task.input.particles)
-    matcher = Matcher(matching(task.options, task.run, "sim"), read_hdf(task.input.aliref))
-    projector = Projector(read_basis(task.input.basis))
+    search, space = matching(task.options, task.run, "sim"), read_basis(task.input.basis)
+    matcher, projector = Matcher(search, read_hdf(task.input.aliref)), Projector(space)
+    residual = Residual(space, search.plan)
 
     def project(y, c2, pose):
         c2 = stretched(c2, pose["scale"])
-        return projector.project(undo(ift(y, store.box), pose), c2), c2.sum(0, dtype=np.float64)
+        aligned = undo(ift(y, store.box), pose)
+        vectors = projector.project(aligned, c2)
+        return vectors, residual.share(aligned, c2, vectors), c2.sum(0, dtype=np.float64)
 
     def blocks(array):
         return [array[first : first + BLOCK] for first in range(0, len(array), BLOCK)]
 
-    best, vectors, weights = [], [], []
+    best, projected = [], []
     with ThreadPoolExecutor(task.threads) as pool:
         for first in range(task.rows.start, task.rows.stop, STEP):
             task.progress(first - task.rows.start, task.rows.stop - task.rows.start, "particles are aligned")
@@ -45,10 +50,12 @@ with job(snakemake) as task:
             found = matcher.align(store, rows, BEST, pool.map, matched)
             found[~store.used[rows]] = alignment(ref=-1, score=-np.inf)
             best.append(found)
-            for vector, weight in pool.map(project, *map(blocks, (*matched, found[:, 0]))):
-                vectors.append(vector)
-                weights.append(weight)
-    vectors = np.concatenate(vectors)
-    if task.options.normproj:
-        vectors = unit(vectors)
-    write_arrays(task.output[0], best=np.concatenate(best), vectors=vectors, weights=np.stack(weights))
+            projected += pool.map(project, *map(blocks, (*matched, found[:, 0])))
+    vectors, shares, weights = zip(*projected, strict=True)
+    write_arrays(
+        task.output[0],
+        best=np.concatenate(best),
+        vectors=np.concatenate(vectors),
+        residual=np.concatenate(shares),
+        weights=np.stack(weights),
+    )
