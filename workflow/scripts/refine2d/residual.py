@@ -11,7 +11,7 @@ from .fourier import ft, plane_weights, ring_index, soft_mask
 from .msa import Basis
 from .search import Plan
 
-WEIGHT = 2.0  # of the coordinate; docs/design.md has figures
+WEIGHT = 10.0  # of the coordinate; docs/design.md has figures
 
 
 class Residual:
@@ -70,20 +70,30 @@ class Residual:
         return ((weight * left).sum(1) / np.where(most > 0, most, 1)).astype(np.float32)
 
 
-def coordinate(share: np.ndarray, space: Basis) -> np.ndarray:
+def coordinate(share: np.ndarray, centres: np.ndarray) -> np.ndarray:
     """One more coordinate beside those in the subspace, on their scale: (n,) float32.
 
-    It is what `share` has above its median, `WEIGHT` times, in lengths of an average, and shrinks by the part of its
-    variance that noise makes: that part is told by what lies below the median. So it fades where there is no junk.
+    It is what `share` has above its median, `WEIGHT` times, in distances between neighbouring classes, and shrinks by
+    the part of its variance that noise makes: that part is told by what lies below the median. So it fades where there
+    is no junk.
 
     Parameters
     ----------
     share : ndarray
         (n,) float32 of `Residual.share`.
-    space : Basis
+    centres : ndarray
+        (K, d) float32 points of the averages in the subspace.
     """
     above = share.astype(np.float64) - np.median(share)
     noise, variance = np.square(above[above <= 0]).mean(), np.square(above).mean()
     signal = max(0.0, 1 - noise / variance) if variance > 0 else 0.0
-    length = np.sqrt(np.square(space.mean, dtype=np.float64).sum() + space.eigval.sum())
-    return (WEIGHT * signal * length * np.maximum(above, 0)).astype(np.float32)
+    return (WEIGHT * signal * _neighbours(centres) * np.maximum(above, 0)).astype(np.float32)
+
+
+def _neighbours(centres: np.ndarray) -> float:
+    """Median distance of a centre from its nearest neighbour."""
+    centres = centres.astype(np.float64)
+    square = (centres**2).sum(1)
+    apart = square[:, None] + square - 2 * centres @ centres.T
+    np.fill_diagonal(apart, np.inf)
+    return float(np.median(np.sqrt(np.maximum(apart.min(1), 0))))
