@@ -10,10 +10,11 @@ from refine2d import tables
 from refine2d.cryosparc import particle_records
 from refine2d.ctf import CtfTable
 from refine2d.relion import class_blocks, particle_blocks
-from refine2d.stacks import cs, open_source
+from refine2d.stacks import cs
 from refine2d.stacks.arrays import write_npy
 from refine2d.stacks.hdf import read_hdf, read_headers
 from refine2d.stacks.mrc import write_mrcs
+from refine2d.stacks.opening import open_source
 from refine2d.stacks.star import read_star, write_star
 from refine2d.transforms import alignment, from_relion, inverse, rescale, undo
 

@@ -12,7 +12,7 @@ from refine2d.particles import ParticleStore
 from refine2d.prepare import merge, write_piece
 from refine2d.search import Plan
 from refine2d.simulate import Simulation, signal, truth, write_dataset
-from refine2d.stacks import open_source
+from refine2d.stacks.opening import open_source
 
 APIX = 7.0
 SIMULATION = Simulation("barrel", n=80, box=48, apix=APIX, snr=2, seed=1, max_shift=1.0)

@@ -9,8 +9,8 @@ import starfile
 
 from refine2d.ctf import CtfTable
 from refine2d.relion import class_blocks, particle_blocks
-from refine2d.stacks import open_source
 from refine2d.stacks.mrc import write_mrcs
+from refine2d.stacks.opening import open_source
 from refine2d.stacks.star import read_star, write_star
 from refine2d.transforms import alignment, from_relion
 

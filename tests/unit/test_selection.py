@@ -7,8 +7,8 @@ import yaml
 from refine2d.errors import UserError
 from refine2d.report.collect import Report
 from refine2d.selection import Selection, read_selection, suggested, write_chosen, write_selection
-from refine2d.stacks import open_source
 from refine2d.stacks.mrc import write_mrcs
+from refine2d.stacks.opening import open_source
 from refine2d.tables import MEMBER
 
 RUN = "0123456789012345"  # digits alone, which YAML would take for a number

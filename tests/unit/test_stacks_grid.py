@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from refine2d import input_rows, optics, prepare
 from refine2d.errors import UserError
 from refine2d.fourier import crop
-from refine2d.stacks import open_source
 from refine2d.stacks.grid import resampling
 from refine2d.stacks.mrc import write_mrcs
+from refine2d.stacks.opening import open_source
 from refine2d.stacks.star import read_star, write_star
 
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refine2d.errors import UserError
-from refine2d.stacks import hdf, open_source
+from refine2d.stacks import hdf
+from refine2d.stacks.opening import open_source
 
 
 def noise(*shape, seed=0):

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from mrcfile.dtypes import HEADER_DTYPE
 
 from refine2d.errors import UserError
-from refine2d.stacks import mrc, open_source
+from refine2d.stacks import mrc
+from refine2d.stacks.opening import open_source
 
 RANGES = {0: (-128, 127), 1: (-(2**15), 2**15 - 1), 2: (-9, 9), 6: (0, 2**16 - 1), 12: (-9, 9)}
 

@@ -14,8 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from refine2d.errors import UserError
-from refine2d.stacks import compressed, open_source
+from refine2d.stacks import compressed
 from refine2d.stacks.mrc import write_mrcs
+from refine2d.stacks.opening import open_source
 
 EMAN2 = ("particles.hed", "particles.img", "particles.spi", "particles_float.hdf")
 

@@ -7,8 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from refine2d.errors import UserError
-from refine2d.stacks import open_source
 from refine2d.stacks.mrc import write_mrcs
+from refine2d.stacks.opening import open_source
 from refine2d.stacks.star import read_star, write_star
 
 OPTICS = {

@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refine2d.errors import UserError
-from refine2d.stacks import cs, hdf, lst, open_source
+from refine2d.stacks import cs, hdf, lst
 from refine2d.stacks.mrc import write_mrcs
+from refine2d.stacks.opening import open_source
 
 N = 3
 FIELDS = {

@@ -11,8 +11,9 @@ import pytest
 import zarr
 
 from refine2d.errors import UserError
-from refine2d.stacks import lst, open_source
+from refine2d.stacks import lst
 from refine2d.stacks.hdf import read_headers
+from refine2d.stacks.opening import open_source
 from refine2d.stacks.star import read_star
 from refine2d.subset import ending, write_subset
 

@@ -14,7 +14,7 @@ import starfile
 from small_project import ROOT, SMALL
 
 from refine2d.selection import read_selection
-from refine2d.stacks import open_source
+from refine2d.stacks.opening import open_source
 from refine2d.tables import read_members
 
 FLAGS = (

@@ -9,8 +9,8 @@ import starfile
 from small_project import CONSTANT, EXCLUDED, NOT_FINITE, SMALL
 
 from refine2d.denoise import per_component, together
-from refine2d.stacks import open_source
 from refine2d.stacks.hdf import read_hdf, read_headers
+from refine2d.stacks.opening import open_source
 from refine2d.tables import read_classmx
 
 LEFT_OUT = [CONSTANT, NOT_FINITE, EXCLUDED]

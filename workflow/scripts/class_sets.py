@@ -4,8 +4,8 @@ from refine2d.job import job
 
 with job(snakemake) as task:
     from refine2d.particles import ParticleStore
-    from refine2d.stacks import open_source
     from refine2d.stacks.lst import entries, write_lst
+    from refine2d.stacks.opening import open_source
     from refine2d.tables import read_members
 
     index, stacks = open_source(task.input.particles).locations()

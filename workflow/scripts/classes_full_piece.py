@@ -11,8 +11,8 @@ with job(snakemake) as task:
     from refine2d.names import parse
     from refine2d.normalizers import fitted
     from refine2d.particles import ParticleStore
-    from refine2d.stacks import open_source
     from refine2d.stacks.hdf import read_hdf, read_headers, write_hdf
+    from refine2d.stacks.opening import open_source
     from refine2d.tables import read_members
 
     source, store = open_source(task.input.particles), ParticleStore(task.input.store)

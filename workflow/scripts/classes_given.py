@@ -8,8 +8,8 @@ with job(snakemake) as task:
     from refine2d.extent import plan
     from refine2d.given import given_averages
     from refine2d.particles import ParticleStore
-    from refine2d.stacks import open_source
     from refine2d.stacks.hdf import write_hdf
+    from refine2d.stacks.opening import open_source
 
     store = ParticleStore(task.input.particles)
     source = open_source(task.input.averages)

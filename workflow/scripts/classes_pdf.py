@@ -6,7 +6,7 @@ with job(snakemake) as task:
     import numpy as np
 
     from refine2d.report.sheet import draw_sheet
-    from refine2d.stacks import open_source
+    from refine2d.stacks.opening import open_source
     from refine2d.tables import class_sizes
 
     sizes = class_sizes(task.input.classes)

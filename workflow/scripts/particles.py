@@ -8,8 +8,8 @@ with job(snakemake) as task:
     from refine2d.input_rows import read_numbers, select
     from refine2d.optics import fill_apix, fill_ctf
     from refine2d.prepare import contrast_score, merge, report
-    from refine2d.stacks import open_source
     from refine2d.stacks.lst import entries, write_lst
+    from refine2d.stacks.opening import open_source
 
     options = task.options
     source = open_source(task.input.particles)

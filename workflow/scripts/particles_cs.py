@@ -5,8 +5,8 @@ from refine2d.job import job
 with job(snakemake) as task:
     from refine2d.cryosparc import particle_records
     from refine2d.particles import ParticleStore
-    from refine2d.stacks import open_source
     from refine2d.stacks.arrays import write_npy
+    from refine2d.stacks.opening import open_source
     from refine2d.tables import read_members
 
     source, store = open_source(task.input.particles), ParticleStore(task.input.store)

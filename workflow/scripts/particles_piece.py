@@ -5,7 +5,7 @@ from refine2d.job import job
 with job(snakemake) as task:
     from refine2d.input_rows import read_numbers, select
     from refine2d.prepare import write_piece
-    from refine2d.stacks import open_source
+    from refine2d.stacks.opening import open_source
     from refine2d.working import mask_radius
 
     options, run, rows = task.options, task.run, task.rows

@@ -5,7 +5,7 @@ from refine2d.job import job
 with job(snakemake) as task:
     from refine2d.particles import ParticleStore
     from refine2d.relion import particle_blocks
-    from refine2d.stacks import open_source
+    from refine2d.stacks.opening import open_source
     from refine2d.stacks.star import write_star
     from refine2d.tables import read_members
 

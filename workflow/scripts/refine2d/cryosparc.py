@@ -6,7 +6,8 @@ import os
 import numpy as np
 
 from refine2d.particles import ParticleStore
-from refine2d.stacks import Source, cs
+from refine2d.stacks import cs
+from refine2d.stacks.source import Source
 from refine2d.transforms import to_relion
 
 SLOT = "alignments2D"

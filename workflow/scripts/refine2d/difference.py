@@ -76,7 +76,7 @@ def _by(a: Path, b: Path) -> str:
     if a.suffix in (".h5", ".hdf"):
         return _arrays(a, b)
     if a.suffix == ".mrcs":
-        from refine2d.stacks import open_source
+        from refine2d.stacks.opening import open_source
 
         images = [source.images(np.arange(source.n)) for source in map(open_source, map(str, (a, b)))]
         return _apart(*images)

@@ -10,7 +10,7 @@ from .noise import finish, noise_power
 from .normalize import deviation, flatten, outside
 from .normalizers import normalized
 from .particles import ParticleStore
-from .stacks import Source
+from .stacks.source import Source
 from .transforms import rescale, undo
 
 AS_READ = Named("none")

@@ -7,7 +7,7 @@ import numpy as np
 
 from refine2d.ctf import CtfTable
 from refine2d.particles import ParticleStore
-from refine2d.stacks import Source
+from refine2d.stacks.source import Source
 from refine2d.transforms import to_relion
 
 IMAGE = "rlnImageName"

@@ -198,7 +198,7 @@ def _create(values: dict) -> Run:
 
 def _opened(values: dict) -> tuple:
     from refine2d.optics import fill_ctf
-    from refine2d.stacks import open_source
+    from refine2d.stacks.opening import open_source
 
     source = open_source(values["input"])
     _check_repeats(source, values)
@@ -251,7 +251,7 @@ def _sized(run: Run, values: dict) -> Run:
 
 def _check_initial(run: Run, values: dict) -> None:
     """Whether the starting averages are as many and as large as they must be."""
-    from refine2d.stacks import open_source
+    from refine2d.stacks.opening import open_source
 
     averages = open_source(values["initial"])
     if averages.n != values["ncls"]:

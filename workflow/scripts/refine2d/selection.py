@@ -12,7 +12,8 @@ import yaml
 from refine2d.errors import UserError
 from refine2d.files import atomic
 from refine2d.particles import ParticleStore
-from refine2d.stacks import Source, open_source
+from refine2d.stacks.opening import open_source
+from refine2d.stacks.source import Source
 from refine2d.subset import ending, write_subset
 from refine2d.tables import read_members
 

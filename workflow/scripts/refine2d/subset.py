@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from refine2d.errors import UserError
-from refine2d.stacks import Source, arrays, compressed, cs, hdf, imagic, lst, mrc, places, spider, star
+from refine2d.stacks import arrays, compressed, cs, hdf, imagic, lst, mrc, places, spider, star
+from refine2d.stacks.source import Source
 
 ALIKE = {".mrc": ".mrcs", ".st": ".mrcs", ".h5": ".hdf", ".img": ".hed", ".spider": ".spi", ".stk": ".spi"}
 

@@ -14,7 +14,7 @@ from refine2d.particles import ParticleStore
 from refine2d.quality import MEANING, RAMPS, Quality, measure
 from refine2d.report import sprites
 from refine2d.report.history import Iteration, flows, read_history
-from refine2d.stacks import open_source
+from refine2d.stacks.opening import open_source
 from refine2d.tables import read_members
 from refine2d.transforms import undo
 
