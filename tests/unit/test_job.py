@@ -98,7 +98,7 @@ def test_progress_is_said_now_and_then(snakemake, capfd, monkeypatch):
     [
         ("classes_01.hdf", "classes_02.hdf"),
         ("simmx_01/03.h5", "simmx_02/03.h5"),
-        ("input_01_proj/02.h5", "input_02_proj/02.h5"),
+        ("classes_01/02.hdf", "classes_02/02.hdf"),
     ],
 )
 def test_a_converged_run_hands_files_on(snakemake, tmp_path, converged, before, now):

@@ -137,22 +137,39 @@ def test_the_first_setting_within_the_budget_is_taken():
     assert sprites.largest([9, 5, 3], float, 1) == 3
 
 
-def test_times_are_summed_by_step(tmp_path):
-    (tmp_path / "benchmarks").mkdir()
-    head = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
-    for name, seconds, memory in (("simmx_01_00", 2, 100), ("simmx_02_01", 3, 300), ("basis_01", 1, "NA")):
-        row = f"{seconds}.0\t0:00:02\t{memory}\t0\t0\t0\t0\t0\t0\t1.5\n"
-        (tmp_path / f"benchmarks/{name}.tsv").write_text(head + row)
+HEAD = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
+
+
+def benchmark(folder, name, seconds, memory, cpu):
+    (folder / "benchmarks").mkdir(exist_ok=True)
+    row = f"{seconds}\t0:00:02\t{memory}\t0\t0\t0\t0\t0\t0\t{cpu}\n"
+    (folder / f"benchmarks/{name}.tsv").write_text(HEAD + row)
+
+
+def test_times_are_summed_by_rule(tmp_path):
+    benchmark(tmp_path, "simmx_piece.01.00", 2.0, 100, 1.5)
+    benchmark(tmp_path, "simmx_piece.02.01", 3.0, 300, 1.5)
+    benchmark(tmp_path, "classmx_00", 1.0, "NA", 0.5)
+    benchmark(tmp_path, "classmx.01", 4.0, 50, 2.0)
     assert read_times(tmp_path) == [
-        {"step": "simmx", "jobs": 2, "seconds": 5.0, "cpu": 3.0, "memory": 300.0},
-        {"step": "basis", "jobs": 1, "seconds": 1.0, "cpu": 1.5, "memory": 0.0},
+        {"step": "simmx_piece", "jobs": 2, "seconds": 5.0, "measured": 2, "cpu": 3.0, "memory": 300.0},
+        {"step": "classmx", "jobs": 1, "seconds": 4.0, "measured": 1, "cpu": 2.0, "memory": 50.0},
+        {"step": "classmx_00", "jobs": 1, "seconds": 1.0, "measured": 1, "cpu": 0.5, "memory": 0.0},
+    ]
+
+
+def test_what_snakemake_saw_of_a_job_before_it_worked_does_not_count(tmp_path):
+    benchmark(tmp_path, "classes.01", 0.25, 2.1, "0.00")
+    benchmark(tmp_path, "classes.02", 0.75, 60, "0.50")
+    assert read_times(tmp_path) == [
+        {"step": "classes", "jobs": 2, "seconds": 1.0, "measured": 1, "cpu": 0.5, "memory": 60.0}
     ]
 
 
 @pytest.mark.parametrize("left", [b"", b"s\th:m", b"s\th:m:s\tcpu_time\n2.0\t0:0", b"s\n\x00\xff\x00"])
 def test_a_file_of_times_that_was_cut_short_fails_no_report(tmp_path, left):
     (tmp_path / "benchmarks").mkdir()
-    (tmp_path / "benchmarks/basis_01.tsv").write_bytes(left)
+    (tmp_path / "benchmarks/allrefs.01.tsv").write_bytes(left)
     assert all(row["cpu"] == 0 for row in read_times(tmp_path))
 
 

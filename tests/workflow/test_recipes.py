@@ -78,5 +78,6 @@ def test_what_an_option_would_redo_and_how_long_that_takes(continued):
     printed = continued.run("classkeep=0.6", flags=("-n", "--quiet", "rules"))
     told = script(continued, "whatif.py", "run", input=printed)
     assert "classes_piece" in told and "particles_piece" not in told
+    assert "not known yet" not in told
     assert "in all, one job after the other" in told
     assert script(continued, "whatif.py", "run", input="Nothing to be done") == "Nothing to be done.\n"

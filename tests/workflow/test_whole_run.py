@@ -6,7 +6,7 @@ import re
 import h5py
 import numpy as np
 import starfile
-from small_project import CONSTANT, EXCLUDED, NOT_FINITE, SMALL
+from small_project import CONSTANT, EXCLUDED, NOT_FINITE, ROOT, SMALL
 
 from refine2d.denoise import per_component, together
 from refine2d.stacks.hdf import read_hdf, read_headers
@@ -46,6 +46,12 @@ def test_every_file_of_the_design_is_there(finished):
 def test_every_job_has_a_log_and_a_benchmark(finished):
     jobs = sum(1 for _ in (finished.folder / "run/logs").iterdir())
     assert jobs == sum(1 for _ in (finished.folder / "run/benchmarks").iterdir()) > 30
+
+
+def test_a_benchmark_bears_the_name_of_its_rule(finished):
+    rules = "".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
+    for benchmark in (finished.folder / "run/benchmarks").iterdir():
+        assert f"rule {benchmark.name.split('.')[0]}:" in rules
 
 
 def test_the_user_reads_how_it_goes_and_where_the_picture_is(finished):

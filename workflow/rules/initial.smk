@@ -90,7 +90,7 @@ else:
         log:
             at("logs/classes_init_{group}.log"),
         benchmark:
-            at("benchmarks/classes_init_{group}.tsv")
+            at("benchmarks/classes_init_piece.{group}.tsv")
         conda:
             "../../envs/refine2d.yaml"
         threads: 4

@@ -13,7 +13,7 @@ rule allrefs:
     log:
         at("logs/allrefs_{YY}.log"),
     benchmark:
-        at("benchmarks/allrefs_{YY}.tsv")
+        at("benchmarks/allrefs.{YY}.tsv")
     conda:
         "../../envs/refine2d.yaml"
     threads: 4
@@ -52,7 +52,7 @@ rule simmx_piece:
     log:
         at("logs/simmx_{YY}_{chunk}.log"),
     benchmark:
-        at("benchmarks/simmx_{YY}_{chunk}.tsv")
+        at("benchmarks/simmx_piece.{YY}.{chunk}.tsv")
     conda:
         "../../envs/refine2d.yaml"
     threads: 8
@@ -92,7 +92,7 @@ rule classmx:
     log:
         at("logs/classmx_{YY}.log"),
     benchmark:
-        at("benchmarks/classmx_{YY}.tsv")
+        at("benchmarks/classmx.{YY}.tsv")
     conda:
         "../../envs/refine2d.yaml"
     threads: 4
@@ -122,7 +122,7 @@ rule classes_piece:
     log:
         at("logs/classes_{YY}_{group}.log"),
     benchmark:
-        at("benchmarks/classes_{YY}_{group}.tsv")
+        at("benchmarks/classes_piece.{YY}.{group}.tsv")
     conda:
         "../../envs/refine2d.yaml"
     threads: 4
@@ -172,7 +172,7 @@ rule classes:
     log:
         at("logs/classes_{YY}.log"),
     benchmark:
-        at("benchmarks/classes_{YY}.tsv")
+        at("benchmarks/classes.{YY}.tsv")
     conda:
         "../../envs/refine2d.yaml"
     threads: 1

@@ -10,7 +10,7 @@ rule particles_piece:
     log:
         at("logs/particles_{chunk}.log"),
     benchmark:
-        at("benchmarks/particles_{chunk}.tsv")
+        at("benchmarks/particles_piece.{chunk}.tsv")
     conda:
         "../../envs/refine2d.yaml"
     threads: 4

@@ -21,7 +21,7 @@ rule summary:
     log:
         at("logs/summary_{YY}.log"),
     benchmark:
-        at("benchmarks/summary_{YY}.tsv")
+        at("benchmarks/summary.{YY}.tsv")
     priority: 1  # or the report of what is there so far comes late
     conda:
         "../../envs/refine2d.yaml"

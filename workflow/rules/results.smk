@@ -9,7 +9,7 @@ rule classes_full_piece:
     log:
         at("logs/classes_full_{group}.log"),
     benchmark:
-        at("benchmarks/classes_full_{group}.tsv")
+        at("benchmarks/classes_full_piece.{group}.tsv")
     conda:
         "../../envs/refine2d.yaml"
     threads: 4

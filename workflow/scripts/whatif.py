@@ -20,12 +20,12 @@ def main(run: str, dry_run: str) -> None:
     total, unknown = 0.0, []
     for line in table[1].splitlines():
         rule, count = line.split()
-        step = rule.removesuffix("_piece")
-        seconds = took.get(step, 0.0) * int(count)
-        if step not in took and rule != "all":
+        if rule == "all":
+            continue
+        seconds = took.get(rule, 0.0) * int(count)
+        if rule not in took:
             unknown.append(rule)
-        if rule != "all":
-            print(f"{count:>6} {rule:24s} {duration(seconds) if step in took else 'not known yet'}")
+        print(f"{count:>6} {rule:24s} {duration(seconds) if rule in took else 'not known yet'}")
         total += seconds
     print(
         f"about {duration(total)} in all, one job after the other"

@@ -17,7 +17,7 @@ function make(name, attributes = {}, ...children) {
 }
 
 function table(rows, head) {
-  const numeric = value => typeof value === "number" || /^[\d.,]+( [%sÅ]| MB| min| h)?$/.test(value);
+  const numeric = value => typeof value === "number" || /^(≥ )?[\d.,]+( [%sÅ]| MB| min| h)?$|^–$/.test(value);
   const row = (values, kind) => make("tr", {}, ...values.map(value =>
     make(kind, { className: numeric(value) ? "number" : "" }, value instanceof Node ? value : String(value))));
   const body = rows.map(values => row(values, "td"));
@@ -398,10 +398,14 @@ function fillTables() {
       ["why", "particles", "images of the input, from 0"])
     : "None: every image of the input took part.");
   const block = (title, content) => make("div", {}, make("h3", {}, title), content);
-  const steps = times.map(each => [each.step, each.jobs, duration(each.seconds), duration(each.cpu), `${Math.round(each.memory)} MB`]);
+  const least = each => each.measured < each.jobs ? "≥ " : "", known = (each, text) => each.measured ? text : "–";
+  const steps = times.map(each => [each.step, each.jobs, duration(each.seconds), known(each, least(each) + duration(each.cpu)),
+    known(each, `${Math.round(each.memory)} MB`)]);
   byId("facts").replaceChildren(block("Particles", table(Object.entries(data.facts.particles))),
     block("Options", table(Object.entries(data.facts.options))), block("Versions", table(Object.entries(data.facts.versions))),
-    block("Time and memory", steps.length ? table(steps, ["step", "jobs", "time of all", "CPU time", "most memory"]) : "No benchmark files were there."));
+    block("Time and memory", steps.length ? make("div", {}, table(steps, ["step", "jobs", "time of all", "CPU time", "most memory"]),
+      make("p", { className: "hint" }, "Steps that had ended when this page was written. A job of less than half a second ends before " +
+        "its CPU time and memory are measured: – where that is so of all jobs of a step, ≥ where it is of some.")) : "No benchmark files were there."));
 }
 
 function onKey(event) {
