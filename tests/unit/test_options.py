@@ -162,3 +162,14 @@ def test_what_is_given_is_not_resolved():
 def test_names_that_snakemake_or_a_table_would_take_for_something_else(option, name):
     (sentence,) = mistakes(**{option: name})
     assert sentence.startswith(f"{option} is {name!r}, but the name of a file or folder here cannot have")
+
+
+def test_options_are_listed_with_the_iterations_that_they_hold_for(tmp_path):
+    overlay = tmp_path / "options.yaml"
+    overlay.write_text("- {from: 2, classkeep: 0.7}\n- {from: 3, maxshift: 5}\n- {from: 9, minchange: 1}\n")
+    found = options.listed(read(overlay, iter=4), 4, n=1000, box=64, apix=2.0)
+    assert found["classkeep"] == [(0, 1, 0.85), (2, 4, 0.7)]
+    assert found["maxshift"] == [(0, 2, 8), (3, 4, 5)]
+    assert found["mask_diameter"] == [(0, 4, pytest.approx(0.9 * 64 * 2))]
+    assert found.keys() == DEFAULTS.keys()
+    assert all(len(ranges) == 1 for name, ranges in found.items() if name not in ("classkeep", "maxshift"))

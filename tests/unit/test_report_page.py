@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from refine2d import forecast
+from refine2d.ctf import CtfTable
 from refine2d.files import write_json
 from refine2d.report import page, sprites
+from refine2d.report.collect import optics, standing, through
 from refine2d.report.curves import draw_curves
 from refine2d.report.history import Iteration, flows, read_history
 from refine2d.report.sheet import draw_sheet
@@ -138,6 +140,36 @@ def test_the_first_setting_within_the_budget_is_taken():
 
 
 HEAD = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
+
+
+@pytest.mark.parametrize(
+    ("ranges", "shown"),
+    [
+        ([(0, 8, "auto")], "auto"),
+        ([(0, 8, True)], "true"),
+        ([(0, 8, 4.0)], "4"),
+        ([(0, 8, None)], ""),
+        ([(0, 2, 0.85), (3, 8, 0.7)], "0.85 (start to 2), 0.7 (3 to 8)"),
+        ([(0, 0, 3), (1, 1, 4), (2, 2, 5)], "3 (start), 4 (1), 5 (2)"),
+    ],
+)
+def test_an_option_is_shown_with_the_iterations_of_its_values(ranges, shown):
+    assert through(ranges) == shown
+
+
+def test_optics_are_those_of_the_particles_that_take_part():
+    table = CtfTable(10000, 10000, 0, 0, [200, 300, 300], [np.nan, 2.7, 2.7], 0.1)
+    store = SimpleNamespace(ctf=table, used=np.array([True, True, True]))
+    assert optics(3.54, store)["voltage"] == "200 to 300"
+    store.used[0] = False
+    assert optics(3.54, store) == {"apix": "3.54", "voltage": "300", "cs": "2.7", "ac": "0.1"}
+    store.ctf = None
+    assert optics(4.0, store) == {"apix": "4"} | dict.fromkeys(("voltage", "cs", "ac"), "no CTF")
+
+
+def test_where_a_run_stands():
+    assert standing(1, 4, False) == "after iteration 1 of 4"
+    assert standing(3, 4, True) == "converged after iteration 3 of 4"
 
 
 def benchmark(folder, name, seconds, memory, cpu):

@@ -121,6 +121,7 @@ def test_a_damaged_table_is_made_again_alone(continued):
         (continued.folder / "run" / later).unlink()
     told = continued.call()
     assert "run/classmx_02.hdf is damaged" in told.stdout and told.returncode == 1
+    assert "Error in rule classes_piece" in told.stdout and "log: run/logs/classes_02_0" in told.stdout
     assert continued.planned()["classmx"] == 1 and "simmx_piece" not in continued.planned()
     continued.run()
     assert different(continued.results(), before) == []

@@ -137,6 +137,35 @@ def test_the_page_holds_everything(page):
         assert part in text
 
 
+def facts(path):
+    """The title of a page, and the options that it lists."""
+    text = path.read_text()
+    data = json.loads(re.search(r'id="data">(.*?)</script>', text)[1])
+    return data["title"], data["facts"]["options"]
+
+
+def test_a_page_is_there_from_the_first_iteration_on(particles, finished, tmp_path):
+    project = particles.copy(tmp_path / "project")
+    (project.folder / "run").mkdir()
+    (project.folder / "run/options.yaml").write_text("- {from: 2, classkeep: 0.6}\n")
+    page = project.folder / "run/report.html"
+    with open(project.folder / "printed.txt", "w") as printed:
+        run = subprocess.Popen(project.command(), cwd=project.folder, stdout=printed, stderr=printed)
+    wait(page.exists, 120)
+    so_far = facts(page)
+    while run.poll() is None:
+        assert page.exists()
+        time.sleep(0.005)
+    assert run.returncode == 0
+    (title, options), (ended, of_the_end) = so_far, facts(page)
+    assert title == f"run: {SMALL.n - 3} particles in 4 classes, after iteration 1 of 2"
+    assert ended == title.replace("iteration 1", "iteration 2")
+    assert options == of_the_end
+    known = {"apix": "7", "voltage": "300", "cs": "2.7", "ac": "0.1", "maxshift": "4", "iter": "2"}
+    assert options.items() >= (known | {"classkeep": "0.85 (start to 1), 0.6 (2)"}).items()
+    assert "not present when the DAG was created" not in (project.folder / "printed.txt").read_text()
+
+
 def test_tiles_have_pictures(page):
     spread = page.execute_script(
         "return [...document.querySelectorAll('.tile canvas')].map(canvas => {"

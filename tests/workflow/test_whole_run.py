@@ -43,6 +43,21 @@ def test_every_file_of_the_design_is_there(finished):
     assert names == wanted
 
 
+def test_each_step_is_one_line_on_the_console(finished):
+    """Once for all of its pieces, and nothing of how Snakemake goes about it."""
+    lines = finished.printed.splitlines()
+    for step in (
+        "Reading and normalising particles",
+        "Iteration 01: particles aligned and projected into the MSA space",
+        "Iteration 02: new averages",
+        "Averages at full size from the original pixels",
+        "The report",
+    ):
+        assert lines.count(step) == 1
+    noise = re.compile(r"Select jobs|Execute \d|Job \d|\[\w{3} \w{3} |Finished job|\d+ of \d+ steps|Warning")
+    assert [line for line in lines if noise.match(line)] == []
+
+
 def test_every_job_has_a_log_and_a_benchmark(finished):
     jobs = sum(1 for _ in (finished.folder / "run/logs").iterdir())
     assert jobs == sum(1 for _ in (finished.folder / "run/benchmarks").iterdir()) > 30

@@ -1,9 +1,13 @@
 import glob
+import logging
 import os
+import re
 import sys
 import time
 
 import yaml
+from snakemake.logging import logger
+from snakemake.settings.enums import Quietness
 
 sys.path.append(os.path.join(workflow.basedir, "workflow/scripts"))
 
@@ -68,6 +72,9 @@ def check_results():
 ITERATIONS = [f"{iteration:02d}" for iteration in range(1, OPTIONS.base["iter"] + 1)]
 LAST = ITERATIONS[-1]
 RESOLVED = option.resolve(OPTIONS.base, RUN.n, RUN.box, RUN.apix)
+IDLE = ("chunk", "selection", "movie_classes")  # options that no result of `rule all` depends on
+LISTED = option.listed(OPTIONS, OPTIONS.base["iter"], RUN.n, RUN.box, RUN.apix)
+LISTED = {name: values for name, values in LISTED.items() if name not in IDLE}
 GROUPS = [runs.name(g, RUN.chunks) for g in range(min(RUN.chunks, OPTIONS.base["ncls"]))]
 FIRST_CLASSES = [] if OPTIONS.base["initial"] else at("classmx_00.hdf")
 SETS = [at(f"sets/class_{runs.name(k, OPTIONS.base['ncls'])}.lst") for k in range(OPTIONS.base["ncls"])]
@@ -135,6 +142,15 @@ def opts(*names, iteration=None):
     return values
 
 
+def unseen(value):
+    """A parameter that reruns nothing when it changes: Snakemake does not compare those that are functions of `input`."""
+
+    def parameter(wildcards, input):
+        return value
+
+    return parameter
+
+
 def facts(*names):
     """Facts about the run's particles that a rule works with."""
     return {name: getattr(RUN, name) for name in names}
@@ -174,6 +190,40 @@ def minutes(step):
     return runtime
 
 
+# ---- The console -----------------------------------------------------------------------------------------------------
+# Snakemake's `quiet` leaves the scheduler's lines, or takes errors with them.
+
+
+class OneLineAStep(logging.Filter):
+    """Of Snakemake's lines, those for a person: each step's own, once for all of its pieces; warnings and errors."""
+
+    PIECE = re.compile(r", (piece|group) \d+$")
+    NOT_TOLD = (
+        "Select jobs to execute...",
+        # That page is the one of what is there so far.
+        "Warning: the following output files of rule report were not present",
+    )
+
+    def __init__(self, stream):
+        self.stream, self.told = stream, set()
+
+    def filter(self, record):
+        event = getattr(record, "event", None)
+        if event != "job_info" or not record.rule_msg:
+            return event != "job_started" and not str(record.msg).startswith(self.NOT_TOLD)
+        step = self.PIECE.sub("", record.rule_msg)
+        if step not in self.told:
+            print(step, file=self.stream, flush=True)
+            self.told.add(step)
+        return False
+
+
+if workflow.is_main_process and Quietness.PROGRESS in (workflow.output_settings.quiet or ()):
+    for handler in logger.handlers:
+        if isinstance(handler, logging.StreamHandler) and handler.stream in (sys.stdout, sys.stderr):
+            handler.addFilter(OneLineAStep(handler.stream))
+
+
 # ---- The forecast, held against the truth at the end -----------------------------------------------------------------
 
 EXPECTED = []
@@ -189,7 +239,8 @@ def foretell():
         expected = forecast.forecast(RUN, options, left, workflow.cores or 1)
         EXPECTED.append((time.time(), expected))
         print(
-            f"Forecast for {RUN.n:,} particles and {left} iterations on {workflow.cores} cores: about {expected}"
+            f"Forecast for {RUN.n:,} particles and {left} iterations on {workflow.cores} cores: about {expected}",
+            flush=True,
         )
 
 

@@ -181,6 +181,7 @@ rule classes:
         runtime=minutes("classes"),
     params:
         options=opts("ncls", "minchange"),
+        last=unseen(OPTIONS.base["iter"]),
         run=facts("n", "box", "apix", "working_box"),
         code=code("classes"),
     message:

@@ -1,6 +1,5 @@
 # What a person looks at: the page, figures, a movie, and the particles of the classes that were chosen.
 
-IDLE = ("chunk", "selection", "movie_classes")  # options that no result of `rule all` depends on
 PAGE = [os.path.join(SCRIPTS, "refine2d/report", f"page.{kind}") for kind in ("html.j2", "css", "js")]
 
 
@@ -31,6 +30,7 @@ rule summary:
         runtime=minutes("summary"),
     params:
         options=opts("mask_diameter"),
+        listed=unseen(LISTED),
         run=facts("input", "n_input", "n", "box", "apix", "working_box", "fingerprint", "version"),
         code=code("summary"),
     message:
@@ -47,7 +47,8 @@ rule report:
         classes=at(f"classes_{LAST}.hdf"),
         stack=at("classes.hdf"),
     output:
-        page=report(at("report.html"), caption="../report/page.rst", category="Report"),
+        # `update`: the page of what is there so far stays until this one is written.
+        page=report(update(at("report.html")), caption="../report/page.rst", category="Report"),
         selection=at("selection_suggested.yaml"),
     log:
         at("logs/report.log"),
@@ -60,7 +61,8 @@ rule report:
         mem_mb=memory("report"),
         runtime=minutes("report"),
     params:
-        options=opts(*(name for name in OPTIONS.base if name not in IDLE), iteration=LAST),
+        options=opts("mask_diameter", "iter", iteration=LAST),
+        listed=LISTED,
         run=facts("input", "n_input", "box", "apix", "fingerprint", "version"),
         parts=contents(PAGE),
         code=code("report"),

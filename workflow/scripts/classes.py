@@ -50,7 +50,7 @@ with job(snakemake) as task:
         f"median resolution {resolution:.1f} A"
     )
     if spent := task.since(task.input.allrefs):
-        left = int(snakemake.config["iter"]) - task.iteration
+        left = snakemake.params.last - task.iteration
         more = left > 0 and not state["converged"]
         told += f", in {duration(spent)}" + (
             f", about {duration(left * spent)} for {left} more" if more else ""

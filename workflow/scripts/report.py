@@ -11,9 +11,7 @@ with job(snakemake) as task:
     from refine2d.selection import suggested, write_selection
 
     folder = Path(task.output.page).parent
-    options = vars(task.options)
-    report = collect(
-        folder, options["iter"], options["mask_diameter"], vars(task.run), options, task.input.stack
-    )
+    last, diameter = task.options.iter, task.options.mask_diameter
+    report = collect(folder, last, diameter, vars(task.run), snakemake.params.listed, task.input.stack)
     write_selection(task.output.selection, suggested(report))
     write_page(task.output.page, report, read_times(folder))

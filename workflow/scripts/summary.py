@@ -16,12 +16,6 @@ def recent(page: Path) -> bool:
 
 
 with job(snakemake) as task:
-    page, is_last = (
-        Path(task.output.quality).with_name("report.html"),
-        task.iteration == int(snakemake.config["iter"]),
-    )
-    if is_last:
-        page.unlink(missing_ok=True)  # or Snakemake wonders where its output comes from
     task.forward_if_converged()
 
     from refine2d.particles import ParticleStore
@@ -40,10 +34,14 @@ with job(snakemake) as task:
     radius = diameter / 2 / ParticleStore(task.input.particles).apix
     found = measure(now.averages, now.sizes, now.frc, radius)
     write_quality(task.output.quality, found, now.sizes, now.resolution)
-    if not is_last and not recent(page):
+
+    page, listed = folder / "report.html", snakemake.params.listed
+    ((_, _, last),) = listed["iter"]
+    if task.iteration < last and not recent(page):
         from refine2d.report.collect import collect
         from refine2d.report.page import write_page
         from refine2d.report.times import read_times
 
-        report = collect(folder, task.iteration, diameter, vars(task.run), snakemake.config)
-        write_page(page, report, read_times(folder))
+        write_page(
+            page, collect(folder, task.iteration, diameter, vars(task.run), listed), read_times(folder)
+        )

@@ -101,6 +101,31 @@ def resolve(values: dict, n: int, box: int, apix: float) -> dict:
     return values
 
 
+def listed(options: Options, last: int, n: int, box: int, apix: float) -> dict[str, list]:
+    """Resolved options, each with the iterations that its values hold for.
+
+    Parameters
+    ----------
+    options : Options
+    last : int
+        The last iteration.
+    n, box, apix
+        As in `resolve`.
+
+    Returns
+    -------
+    dict of list of (int, int, value)
+        From and to which iteration, 0 being the start.
+    """
+    ranges: dict[str, list] = {name: [] for name in options.base}
+    for iteration in range(last + 1):
+        for name, value in resolve(options.at(iteration), n, box, apix).items():
+            goes_on = ranges[name] and ranges[name][-1][-1] == value
+            first = ranges[name].pop()[0] if goes_on else iteration
+            ranges[name].append((first, iteration, value))
+    return ranges
+
+
 def misfits(values: dict, n: int, box: int, apix: float) -> list[str]:
     """Sentences about resolved options that do not go with the particles; arguments as in `resolve`."""
     found = []

@@ -60,7 +60,7 @@ class Report:
 
 
 def collect(
-    folder: str | Path, last: int, mask_diameter: float, run: dict, options: dict, stack: str | None = None
+    folder: str | Path, last: int, mask_diameter: float, run: dict, listed: dict, stack: str | None = None
 ) -> Report:
     """Gather what is known of a run.
 
@@ -74,8 +74,8 @@ def collect(
         A.
     run : dict
         Facts of `run.Run`: input, n_input, box, apix, fingerprint, version.
-    options : dict
-        Options to list.
+    listed : dict
+        Options by the iterations that they hold for (`options.listed`).
     stack : str, optional
         The last iteration's averages at full size.
 
@@ -91,7 +91,8 @@ def collect(
     quality = measure(averages, sizes, now.frc, mask_diameter / 2 / store.apix)
     full = averages if stack is None else open_source(stack).images(np.arange(len(sizes)))
     return Report(
-        title=f"{folder.name}: {sizes.sum():,} particles in {(sizes > 0).sum()} classes",
+        title=f"{folder.name}: {sizes.sum():,} particles in {(sizes > 0).sum()} classes, "
+        + standing(now.number, listed["iter"][0][-1], now.state["converged"]),
         run=run["fingerprint"][:16],
         iteration=now.number,
         particles=int(sizes.sum()),
@@ -105,7 +106,7 @@ def collect(
         msa=_msa(folder, yy, store, now),
         samples=_samples(store, members, len(sizes)),
         left_out=_left_out(store),
-        facts=_facts(run, store, options),
+        facts=_facts(run, store, listed),
         sheets=_sheets(history, full),
         quality=quality,
     )
@@ -249,7 +250,12 @@ def _left_out(store: ParticleStore) -> list[dict]:
     ]
 
 
-def _facts(run: dict, store: ParticleStore, options: dict) -> dict:
+def standing(iteration: int, last: int, converged: bool) -> str:
+    """How far a run is."""
+    return f"{'converged ' if converged else ''}after iteration {iteration} of {last}"
+
+
+def _facts(run: dict, store: ParticleStore, listed: dict) -> dict:
     particles = {
         "input": run["input"],
         "images in it": run["n_input"],
@@ -261,9 +267,28 @@ def _facts(run: dict, store: ParticleStore, options: dict) -> dict:
     versions = {"Python": platform.python_version(), "refine2d (digest)": run["version"]}
     return {
         "particles": particles,
-        "options": {name: _shown(value) for name, value in options.items()},
+        "options": {name: through(ranges) for name, ranges in listed.items()} | optics(run["apix"], store),
         "versions": versions | {name: found for name in PACKAGES if (found := _version(name))},
     }
+
+
+def through(ranges: list[tuple[int, int, object]]) -> str:
+    """An option's value, or its values with the iterations that they hold for; iteration 0 is the start."""
+    if len(ranges) == 1:
+        return _shown(ranges[0][-1])
+    return ", ".join(
+        f"{_shown(value)} ({first or 'start'}{f' to {last}' if last > first else ''})"
+        for first, last, value in ranges
+    )
+
+
+def optics(apix: float, store: ParticleStore) -> dict[str, str]:
+    """The options apix, voltage, cs and ac with the values that the particles have, by their file or by the option."""
+    found = {"apix": f"{apix:g}"}
+    for name in ("voltage", "cs", "ac"):
+        values = [] if store.ctf is None else sorted({*getattr(store.ctf, name)[store.used].tolist()})
+        found[name] = " to ".join(f"{value:g}" for value in dict.fromkeys((*values[:1], *values[-1:])))
+    return {name: text or "no CTF" for name, text in found.items()}
 
 
 def _version(package: str) -> str | None:
@@ -274,7 +299,9 @@ def _version(package: str) -> str | None:
 
 
 def _shown(value) -> str:
-    return str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)
+    if isinstance(value, bool | float):
+        return str(value).lower() if isinstance(value, bool) else f"{value:g}"
+    return "" if value is None else str(value)
 
 
 def _short(values):
