@@ -166,6 +166,17 @@ def test_bootstrap_needs_no_poses():
     assert likeness(posed(found.image, image), image) > 0.95
 
 
+def test_the_quality_of_noise_in_one_pose_has_mean_zero_and_deviation_one():
+    image, count = picture(), 1000
+    noise = np.sqrt(NOISE) * np.random.default_rng(5).standard_normal((count, BOX, BOX)).astype(np.float32)
+    store, rows = Store(noise, ctf(table(count), BOX, APIX)), np.arange(count)
+    likelihood = Comparator("ml", BOX, 1, BOX // 2 - 1, 0.4 * BOX)
+    gain = likelihood.scores(store, rows, alignment(np.zeros(count)), np.repeat(image[None], count, axis=0))
+    quality = averaging.normalised(gain, References(PLAN, image[None]).penalty(store.c2)[:, 0])
+    assert abs(quality.mean()) < 4 / np.sqrt(count)
+    assert abs(quality.std() - 1) < 4 / np.sqrt(2 * count)
+
+
 def test_worst_members_are_left_out():
     image = picture()
     images, poses, transfer = particles(image, 200, noise=3.0)

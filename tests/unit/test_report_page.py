@@ -14,8 +14,9 @@ from PIL import Image
 from refine2d import forecast
 from refine2d.ctf import CtfTable
 from refine2d.files import write_json
+from refine2d.percent import percent
 from refine2d.report import page, sprites
-from refine2d.report.collect import optics, standing, through
+from refine2d.report.collect import SCORE, meaning_of_score, optics, standing, through
 from refine2d.report.curves import draw_curves
 from refine2d.report.history import Iteration, flows, read_history
 from refine2d.report.sheet import draw_sheet
@@ -165,6 +166,25 @@ def test_optics_are_those_of_the_particles_that_take_part():
     assert optics(3.54, store) == {"apix": "3.54", "voltage": "300", "cs": "2.7", "ac": "0.1"}
     store.ctf = None
     assert optics(4.0, store) == {"apix": "4"} | dict.fromkeys(("voltage", "cs", "ac"), "no CTF")
+
+
+def test_the_score_is_that_of_the_comparator_that_ranks_members():
+    assert meaning_of_score("ml") == SCORE
+    assert "the comparator dot:normalize=1" in meaning_of_score("dot:normalize=1")
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "shown"),
+    [
+        (103, 2000, "5.2 %"),
+        (1, 16, "6.3 %"),
+        (1, 3, "33.3 %"),
+        (0, 0, "0.0 %"),
+        (np.int64(5), np.int64(5), "100.0 %"),
+    ],
+)
+def test_shares_have_one_decimal_and_halves_go_up(part, whole, shown):
+    assert percent(part, whole) == shown
 
 
 def test_where_a_run_stands():

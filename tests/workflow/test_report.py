@@ -13,6 +13,8 @@ import pytest
 import starfile
 from small_project import ROOT, SMALL
 
+from refine2d.percent import percent
+from refine2d.report.collect import SCORE
 from refine2d.selection import read_selection
 from refine2d.stacks.opening import open_source
 from refine2d.tables import read_members
@@ -202,6 +204,89 @@ def test_the_slider_shows_each_class_as_it_was(page, finished, state):
     assert page.execute_script(pixels) != last
     press(page, "]")
     assert page.execute_script(sizes) == state["sizes"] and page.execute_script(pixels) == last
+
+
+def resized(page, width, height):
+    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    # Observers have been told when two frames have been drawn.
+    page.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
+
+
+@pytest.fixture
+def window(page):
+    """The page, in a window whose size a test may change."""
+    yield page
+    page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+@pytest.fixture
+def large(browser, finished, tmp_path):
+    """The page as it would be with thousands of particles in most classes."""
+    head, data, rest = re.split(
+        r'(?<=id="data">)(.*?)(?=</script>)', (finished.folder / "run/report.html").read_text(), maxsplit=1
+    )
+    data = json.loads(data)
+    for each in (data["classes"]["size"], *(iteration["sizes"] for iteration in data["iterations"])):
+        each[:] = [123456, 12345, 999, 1000]
+    data["particles"] = sum(data["classes"]["size"])
+    (tmp_path / "large.html").write_text(head + json.dumps(data) + rest)
+    browser.get((tmp_path / "large.html").as_uri())
+    wait(lambda: browser.execute_script("return document.body?.dataset.ready"))
+    return browser
+
+
+@pytest.mark.parametrize("zoom", [48, 64, 96, 112, 200])
+def test_captions_have_the_same_lines_whatever_the_numbers(large, zoom):
+    choose(large, "zoom", zoom)
+    tiles = large.execute_script("""
+        return [...document.querySelectorAll('.tile')].map(tile => [...tile.querySelectorAll('p > *')].map(word => {
+            const outer = tile.getBoundingClientRect(), inner = word.getBoundingClientRect();
+            return inner.width > 0 && [Math.round(inner.top - outer.top), inner.right <= outer.right + 8];  // the gap
+        }))""")
+    assert len(tiles) == 4 and all(tile == tiles[0] for tile in tiles)
+    assert all(word[1] for word in tiles[0] if word)
+    assert sum(map(bool, tiles[0])) == (5 if zoom >= 112 else 2)
+
+
+def test_no_pane_is_cut(window):
+    for width in (1400, 800):
+        resized(window, width, 1000)
+        wait(lambda: window.execute_script("return document.querySelector('#details .members canvas')"))
+        cut = """
+            return ['#details', '#details .members', '#gallery', 'html'].filter(name => {
+                const element = document.querySelector(name);
+                return element.scrollWidth > element.clientWidth + 1;
+            })"""
+        wait(lambda cut=cut: window.execute_script(cut) == [])  # plots follow a moment later
+
+
+@pytest.mark.parametrize("width", [1400, 800])
+def test_the_class_that_keys_go_to_is_not_under_the_tools(window, width):
+    resized(window, width, 560)
+    choose(window, "zoom", 320)
+    tops = """
+        const box = name => document.querySelector(name).getBoundingClientRect();
+        return [box('.tile.now').top, box('#tools').bottom, box('.tile.now').bottom, innerHeight];"""
+    for key in "\ue014" * 3 + "\ue012" * 3:  # right, left
+        press(window, key)
+        top, tools, bottom, height = window.execute_script(tops)
+        assert top >= tools - 1 and (bottom <= height + 1 or bottom - top > height - tools)
+
+
+def test_shares_are_rounded_as_in_the_picture(page):
+    rng = np.random.default_rng(0)
+    pairs = [(103, 2000), (1, 16), (125, 2000), (1, 3), (0, 7), (7, 7)]
+    pairs += [(int(rng.integers(whole + 1)), whole) for whole in map(int, rng.integers(1, 10**6, 500))]
+    found = page.execute_script("return arguments[0].map(([part, whole]) => percent(part, whole))", pairs)
+    assert found == [percent(*pair) for pair in pairs]
+
+
+def test_the_page_says_what_the_score_is(page):
+    text = page.execute_script("return document.getElementById('classes').innerText")
+    assert f"Score: {SCORE}" in text
+    titled = "return [...document.querySelectorAll('.tile p [title]')].map(word => word.title)"
+    assert set(page.execute_script(titled)) == {SCORE}
 
 
 def test_zoom_and_contrast(page):

@@ -72,7 +72,7 @@ def test_a_benchmark_bears_the_name_of_its_rule(finished):
 def test_the_user_reads_how_it_goes_and_where_the_picture_is(finished):
     printed = finished.printed
     assert re.search(
-        rf"Iteration 2: {len(USED)} particles in 4 classes, \d+\.\d% changed their class", printed
+        rf"Iteration 2: {len(USED)} particles in 4 classes, \d+\.\d % changed their class", printed
     )
     assert "run/classes.png" in printed
     assert f"left out: 1 with the same value everywhere: {CONSTANT}\n" in printed

@@ -8,6 +8,7 @@ with job(snakemake) as task:
     import numpy as np
 
     from refine2d.files import write_json
+    from refine2d.percent import percent
     from refine2d.stacks.hdf import read_headers
     from refine2d.tables import join_classes, read_classmx, read_members, write_classmx
     from refine2d.transforms import alignment
@@ -46,7 +47,7 @@ with job(snakemake) as task:
     resolution = np.median([header["resolution"] for header in read_headers(task.output.classes)])
     told = (
         f"Iteration {task.iteration}: {used.sum():,} particles in {state['classes']} classes, "
-        f"{changed / used.sum():.1%} changed their class, the largest has {sizes.max() / used.sum():.1%}, "
+        f"{percent(changed, used.sum())} changed their class, the largest has {percent(sizes.max(), used.sum())}, "
         f"median resolution {resolution:.1f} A"
     )
     if spent := task.since(task.input.allrefs):

@@ -10,6 +10,7 @@ import numpy as np
 
 from refine2d import normalize
 from refine2d.basisfile import read_basis
+from refine2d.names import parse
 from refine2d.particles import ParticleStore
 from refine2d.quality import MEANING, RAMPS, Quality, measure
 from refine2d.report import sprites
@@ -29,6 +30,11 @@ BINS = 24
 POINTS, COMPONENTS = 3000, 8  # particles and coordinates in the scatter plot
 EIGENIMAGES = 32
 LISTED = 20  # numbers of particles left out that are listed
+SCORE = (
+    "how clearly a particle shows its class's average: the correlation of the two, the average seen through the "
+    "particle's CTF, in standard deviations of what noise alone would give. Noise in one pose has 0 ± 1, the best of "
+    "many poses a few more. It grows with the particle's size and contrast: compare particles of one set."
+)
 PACKAGES = ("numpy", "scipy", "numba", "h5py", "pillow", "plotly", "snakemake")
 
 
@@ -43,6 +49,7 @@ class Report:
     apix: float
     box: int
     mask: float
+    score: str
     features: dict
     classes: dict
     iterations: list[dict]
@@ -99,6 +106,7 @@ def collect(
         apix=now.apix,
         box=store.box,
         mask=mask_diameter,
+        score=meaning_of_score(listed["classcmp"][-1][-1]),
         features={name: {"meaning": MEANING[name], "ramp": RAMPS[name]} for name in RAMPS},
         classes=_classes(now, quality, members, store),
         iterations=[_iteration(each) for each in history],
@@ -248,6 +256,13 @@ def _left_out(store: ParticleStore) -> list[dict]:
         for reason, phrase in normalize.REASONS.items()
         if (store.bad == reason).any()
     ]
+
+
+def meaning_of_score(classcmp: str) -> str:
+    """What the scores of particles are, by the comparator that ranks the members of a class."""
+    if parse("classcmp", classcmp).name == "ml":
+        return SCORE
+    return f"what the comparator {classcmp} says of a particle and its class's average; more is better."
 
 
 def standing(iteration: int, last: int, converged: bool) -> str:

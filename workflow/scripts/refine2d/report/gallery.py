@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from refine2d import files, fourier
+from refine2d.percent import percent
 
 TILE = 128  # px, about; tiles are whole multiples of the box where it is small
 GAP, CAPTION, MARGIN = 8, 22, 16
@@ -65,7 +66,7 @@ def contact_sheet(
         sheet.paste(Image.blend(Image.new("L", tile.size, PAPER[0]), tile, 0.35) if empty else tile, (x, y))
         middle = y + side + CAPTION // 2 + 1
         draw.text((x + 1, middle), f"{counts[k]:,}", FAINT if empty else INK, _font(14), anchor="lm")
-        note = f"#{numbers[k]}" if empty else f"{100 * counts[k] / total:.1f} %   #{numbers[k]}"
+        note = f"#{numbers[k]}" if empty else f"{percent(counts[k], total)}   #{numbers[k]}"
         draw.text((x + side - 1, middle), note, FAINT, _font(12), anchor="rm")
     with files.atomic(path) as unfinished:
         sheet.save(unfinished, "PNG")

@@ -68,7 +68,7 @@ class Iteration:
 
     @property
     def score(self) -> np.ndarray:
-        """Mean quality of each class's particles (normalised correlation), in the last iteration's order: (K,)."""
+        """Mean quality (`averaging.ClassAverage`) of each average's particles, in the last iteration's order: (K,)."""
         return np.array([-self.headers[k]["class_ptcl_qual"] for k in self.order])
 
     @property

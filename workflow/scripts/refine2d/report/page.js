@@ -19,7 +19,7 @@ function make(name, attributes = {}, ...children) {
 function table(rows, head) {
   const numeric = value => typeof value === "number" || /^(≥ )?[\d.,]+( [%sÅ]| MB| min| h)?$|^–$/.test(value);
   const row = (values, kind) => make("tr", {}, ...values.map(value =>
-    make(kind, { className: numeric(value) ? "number" : "" }, value instanceof Node ? value : String(value))));
+    make(kind, { className: head && numeric(value) ? "number" : "" }, value instanceof Node ? value : String(value))));
   const body = rows.map(values => row(values, "td"));
   if (head) {
     const first = row(head, "th");
@@ -29,7 +29,8 @@ function table(rows, head) {
   return make("table", {}, ...body);
 }
 
-const percent = share => `${(100 * share).toFixed(1)} %`;
+const percent = (part, whole = 1) => `${(Math.floor((2000 * part + whole) / (2 * whole)) / 10).toFixed(1)} %`; // as in percent.py
+const score = value => value.toLocaleString("en", { minimumSignificantDigits: 3, maximumSignificantDigits: 3 });
 const angstrom = value => `${value.toFixed(1)} Å`;
 const thousands = value => value.toLocaleString("en");
 const duration = s => s < 60 ? `${s.toFixed(1)} s` : s < 3600 ? `${(s / 60).toFixed(1)} min` : `${(s / 3600).toFixed(1)} h`;
@@ -84,7 +85,7 @@ function drawCurves() {
   const share = { tickformat: ".0%", rangemode: "tozero" };
   const shown = [
     ["Particles that changed their class", [line("changed", "changed")], { yaxis: share }],
-    ["Mean score (normalised correlation)", [line("score", "score")], {}],
+    ["Mean score", [line("score", "score")], {}],
     ["Entropy of class sizes (1: all alike)", [line("entropy", "entropy")], {}],
     ["Largest class", [line("largest", "largest")], { yaxis: share }],
     ["Resolution (FRC 0.143)", [line("median class", "resolution"), line("best tenth", "best")],
@@ -224,8 +225,8 @@ function drawTile(tile) {
   piece(canvas, images[state.sheet], number % sheet.columns * side, Math.floor(number / sheet.columns) * side, side, state.zoom);
   canvas.removeAttribute("style");
   const size = iteration.sizes[number], words = text => make("span", {}, text);
-  text.replaceChildren(make("b", {}, thousands(size)), words(percent(size / data.particles)), words(`#${number}`),
-    words(angstrom(iteration.resolutions[number])), words(`score ${iteration.scores[number].toFixed(1)}`));
+  text.replaceChildren(make("b", {}, thousands(size)), words(`#${number}`), words(percent(size, data.particles)),
+    words(angstrom(iteration.resolutions[number])), make("span", { title: data.score }, `score ${score(iteration.scores[number])}`));
 }
 
 function drawTiles() {
@@ -253,7 +254,7 @@ function showMarks() {
   const particles = list => list.reduce((sum, number) => sum + classes.size[number], 0);
   const kept = of("keep"), junk = of("junk");
   byId("marked").textContent = kept.length + junk.length
-    ? `${MARK.keep} ${kept.length} classes to keep with ${thousands(particles(kept))} particles (${percent(particles(kept) / data.particles)}), ` +
+    ? `${MARK.keep} ${kept.length} classes to keep with ${thousands(particles(kept))} particles (${percent(particles(kept), data.particles)}), ` +
       `${MARK.junk} ${junk.length} junk with ${thousands(particles(junk))}, ${count - kept.length - junk.length} unmarked.`
     : "No class is marked yet.";
   byId("export").disabled = !kept.length;
@@ -322,9 +323,9 @@ async function showDetails() {
   const members = make("div", { className: "members" }), past = make("div", { className: "past" });
   details.replaceChildren(
     make("h2", {}, `Class #${number}`), average, marks,
-    table([["particles", `${thousands(size)} (${percent(size / data.particles)}), the best ${thousands(classes.kept[number])} of them in the average`],
+    table([["particles", `${thousands(size)} (${percent(size, data.particles)}), the best ${thousands(classes.kept[number])} of them in the average`],
       ["resolution", `${angstrom(classes.resolution[number])}, where the halves' FRC falls below 0.143`],
-      ["mean score", `${classes.score[number].toFixed(2)} (normalised correlation)`],
+      ["mean score", make("span", { title: data.score }, score(classes.score[number]))],
       ["quality", `${classes.quality[number].toFixed(2)}, suggested: ${classes.keep[number] ? "keep" : "junk"}`]]),
     make("h3", {}, "Why this quality"), qualityTable(number),
     make("h3", {}, "Members, the best first: aligned, and as they came"), members,
@@ -339,7 +340,7 @@ async function showDetails() {
   const small = { height: 190, margin: { l: 48, r: 12, t: 26, b: 36 } };
   plot(frc, [{ x: frequency, y: classes.frc[number], mode: "lines" }], { ...small, title: "Fourier ring correlation of halves", yaxis: { range: [-0.2, 1.05] },
     xaxis: { title: "1/Å" }, shapes: [{ type: "line", xref: "paper", x0: 0, x1: 1, y0: .143, y1: .143, line: { dash: "dot", width: 1, color: "#8c8c8c" } }] });
-  histogram(scores, classes.scores, number, { ...small, title: "Score of the members (bars; line: all classes)", xaxis: { title: "normalised correlation" } });
+  histogram(scores, classes.scores, number, { ...small, title: "Score of the members (bars; line: all classes)", xaxis: { title: "score" } });
   if (classes.defocus) histogram(defocus, classes.defocus, number, { ...small, title: "Defocus of the members (bars; line: all classes)", xaxis: { title: "µm" } });
   const through = key => data.iterations.map(each => each[key][number]);
   plot(history, [{ x: numbers, y: through("sizes"), name: "particles", mode: "lines+markers" },
@@ -364,12 +365,14 @@ async function showMembers(number, target) {
   if (!uri) { target.replaceChildren("No members are shown."); return; }
   const image = await picture(uri);
   if (state.now !== number) return;
-  const tile = image.height / 2, columns = Math.round(image.width / tile), side = Math.max(48, Math.min(tile, 64));
-  const canvas = make("canvas", { width: image.width, height: image.height });
-  canvas.style.width = `${columns * side}px`;
-  canvas.getContext("2d").drawImage(image, 0, 0);
-  canvas.title = `images ${data.samples.numbers[number].join(", ")}`;
-  target.replaceChildren(canvas, make("div", { className: "hint" }, `Images ${data.samples.numbers[number].join(", ")} of the input, from 0`));
+  const tile = image.height / 2, side = Math.max(48, Math.min(tile, 64)), shown = data.samples.numbers[number];
+  const pairs = shown.map((imageNumber, i) => {
+    const pair = make("canvas", { width: tile, height: 2 * tile, title: `image ${imageNumber}, score ${score(data.samples.qualities[number][i])}` });
+    pair.style.width = `${side}px`;
+    pair.getContext("2d").drawImage(image, i * tile, 0, tile, 2 * tile, 0, 0, tile, 2 * tile);
+    return pair;
+  });
+  target.replaceChildren(...pairs, make("div", { className: "hint" }, `Images ${shown.join(", ")} of the input, from 0`));
 }
 
 function histogram(target, table, number, layout) {
@@ -437,6 +440,7 @@ function zoom(side) {
 }
 
 function listen() {
+  new ResizeObserver(() => document.documentElement.style.setProperty("--tools", `${byId("tools").offsetHeight}px`)).observe(byId("tools"));
   byId("sort").addEventListener("change", event => { arrange(); event.target.blur(); });
   byId("show").addEventListener("change", arrange);
   byId("zoom").addEventListener("input", event => zoom(+event.target.value));
@@ -470,6 +474,7 @@ async function start() {
   drawTiles();
   goTo(state.order[0]);
   listen();
+  byId("score").textContent = data.score;
   fillTables();
   drawCurves();
   drawFlows();

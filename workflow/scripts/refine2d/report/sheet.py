@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.backends.backend_pdf import PdfPages
 
 from refine2d.files import atomic
+from refine2d.percent import percent
 from refine2d.report.gallery import BAR_LENGTHS
 from refine2d.report.sprites import greys
 
@@ -51,7 +52,7 @@ def draw_sheet(averages: np.ndarray, counts: np.ndarray, apix: float, path: str 
                 axis.axis("off")
                 text = y - 0.12
                 page.text(x / PAGE[0], text / PAGE[1], f"{counts[k]:,}", fontsize=FONT)
-                note = f"{100 * counts[k] / total:.1f} %  #{k}"
+                note = f"{percent(counts[k], total)}  #{k}"
                 page.text(
                     (x + TILE) / PAGE[0], text / PAGE[1], note, fontsize=FONT - 1, ha="right", color="0.35"
                 )

@@ -1,0 +1,7 @@
+"""A share as a person reads it."""
+
+
+def percent(part: int, whole: int) -> str:
+    """Percent with one decimal, in whole numbers: halves go up, as on the page of the report, which does the same."""
+    part, whole = int(part), max(int(whole), 1)
+    return f"{(2000 * part + whole) // (2 * whole) / 10:.1f} %"
