@@ -482,11 +482,15 @@ def test_a_movie_of_two_classes(continued):
     assert np.abs(np.diff(gif.astype(int), axis=0)).mean((1, 2, 3)).min() > 0
 
 
-def test_snakemakes_own_report_has_the_pictures(continued):
-    continued.run(flags=("--report", "snakemake.html"))
-    text = (continued.folder / "snakemake.html").read_text()
-    for part in ("classes.png", "curves.svg", "report.html", "Iterations", "Fourier ring correlation"):
-        assert part in text
+def test_snakemakes_own_report_has_the_pictures_and_the_movie_that_is_asked_for(continued):
+    continued.run("movie_classes=0,2", flags=("movie",))
+    for targets, has_movie in ((), False), (("all", "movie"), True):
+        continued.run("movie_classes=0,2", flags=(*targets, "--report", "snakemake.html"))
+        text = (continued.folder / "snakemake.html").read_text()
+        for part in ("classes.png", "curves.svg", "report.html", "Iterations", "Fourier ring correlation"):
+            assert part in text
+        for part in ("movie.gif", "sorted along the main component"):
+            assert (part in text) == has_movie
 
 
 def test_the_user_reads_forecast_times_and_where_the_report_is(finished):
