@@ -132,7 +132,8 @@ def test_the_page_holds_everything(page):
         "excluded by the user",
         "the same value everywhere",
         "numba",
-        "simmx",
+        "simmx_piece",
+        "Steps that had ended when this page was written",
         "maxshift",
         "component 1",
     ):
@@ -272,6 +273,28 @@ def test_the_class_that_keys_go_to_is_not_under_the_tools(window, width):
         press(window, key)
         top, tools, bottom, height = window.execute_script(tops)
         assert top >= tools - 1 and (bottom <= height + 1 or bottom - top > height - tools)
+
+
+def test_what_was_not_measured_of_a_step_is_no_figure(browser, finished, tmp_path):
+    step = {"jobs": 2, "seconds": 1.0, "cpu": 0.0, "memory": 0.0}
+    measured = [
+        {"measured": 0},
+        {"measured": 1, "cpu": 0.5, "memory": 60.0},
+        {"measured": 2, "cpu": 1, "memory": 60},
+    ]
+    times = [step | {"step": f"step{i}"} | some for i, some in enumerate(measured)]
+    text = (finished.folder / "run/report.html").read_text()
+    (tmp_path / "a.html").write_text(re.sub(r'(?<=id="times">).*?(?=</script>)', json.dumps(times), text))
+    browser.get((tmp_path / "a.html").as_uri())
+    wait(lambda: browser.execute_script("return document.body?.dataset.ready"))
+    rows = browser.execute_script(
+        "return [...document.querySelectorAll('#facts > div:last-child tr')].map(row => [...row.cells].map(c => c.innerText))"
+    )
+    assert rows[1:] == [
+        ["step0", "2", "1.0 s", "–", "–"],
+        ["step1", "2", "1.0 s", "≥ 0.5 s", "60 MB"],
+        ["step2", "2", "1.0 s", "1.0 s", "60 MB"],
+    ]
 
 
 def test_shares_are_rounded_as_in_the_picture(page):
