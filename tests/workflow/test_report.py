@@ -288,7 +288,8 @@ def test_what_was_not_measured_of_a_step_is_no_figure(browser, finished, tmp_pat
     browser.get((tmp_path / "a.html").as_uri())
     wait(lambda: browser.execute_script("return document.body?.dataset.ready"))
     rows = browser.execute_script(
-        "return [...document.querySelectorAll('#facts > div:last-child tr')].map(row => [...row.cells].map(c => c.innerText))"
+        "return [...document.querySelectorAll('#facts > div:last-child tr')]"
+        ".map(row => [...row.cells].map(cell => cell.innerText))"
     )
     assert rows[1:] == [
         ["step0", "2", "1.0 s", "–", "–"],
