@@ -7,13 +7,10 @@ CPU seconds and memory are those of snakemake and all its jobs, as the kernel co
 """
 
 import argparse
-import csv
-import re
 import resource
 import subprocess
 import sys
 import time
-from collections import defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "workflow" / "sc
 import score
 
 from refine2d import simulate
+from refine2d.report.times import read_times
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = {"ncls": 50, "iter": 6, "mask_diameter": 270}
@@ -68,26 +66,6 @@ def workflow(particles: Path, folder: Path, config: dict[str, object], cores: in
     return Cost(time.perf_counter() - start, cpu, after.ru_maxrss / 1024)
 
 
-def shares(folder: Path) -> dict[str, tuple[float, float, float]]:
-    """CPU seconds, wall seconds and peak memory in MB of each step, from its benchmark files."""
-    steps: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
-    for path in sorted((folder / "benchmarks").rglob("*.tsv")):
-        step = re.sub(r"(_\d\d+)+$", "", path.stem)
-        for row in csv.DictReader(path.read_text().splitlines(), delimiter="\t"):
-            wall, cpu, memory = (_number(row.get(name)) for name in ("s", "cpu_time", "max_rss"))
-            total = steps[step]
-            total[:] = total[0] + cpu, total[1] + wall, max(total[2], memory)
-    return {name: tuple(total) for name, total in sorted(steps.items(), key=lambda item: -item[1][0])}
-
-
-def _number(text: str | None) -> float:
-    """A number of a benchmark file, 0 where a job was too short to be measured."""
-    try:
-        return float(text or 0)
-    except ValueError:
-        return 0.0
-
-
 def cost_table(cost: Cost, folder: Path) -> str:
     """The costs as lines of text: the whole run, then step by step."""
     lines = [
@@ -95,7 +73,8 @@ def cost_table(cost: Cost, folder: Path) -> str:
         "",
         f"{'step':24}{'CPU s':>8}{'wall s':>8}{'MB':>8}",
     ]
-    lines += [f"{name:24}{cpu:8.1f}{wall:8.1f}{mb:8.0f}" for name, (cpu, wall, mb) in shares(folder).items()]
+    steps = sorted(read_times(folder), key=lambda step: -step["cpu"])
+    lines += ["{step:24}{cpu:8.1f}{seconds:8.1f}{memory:8.0f}".format(**step) for step in steps]
     return "\n".join(lines)
 
 

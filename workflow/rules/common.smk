@@ -1,7 +1,6 @@
 import glob
 import logging
 import os
-import re
 import sys
 import time
 
@@ -15,6 +14,7 @@ from refine2d import lock, needs
 from refine2d import options as option
 from refine2d import run as runs
 from refine2d.code import contents, digest
+from refine2d.console import OneLineAStep
 from refine2d.errors import UserError
 from refine2d.files import set_damaged_aside
 from refine2d.selection import read_selection_of
@@ -191,33 +191,6 @@ def minutes(step):
 
 
 # ---- The console -----------------------------------------------------------------------------------------------------
-# Snakemake's `quiet` leaves the scheduler's lines, or takes errors with them.
-
-
-class OneLineAStep(logging.Filter):
-    """Of Snakemake's lines, those for a person: each step's own, once for all of its pieces; warnings and errors."""
-
-    PIECE = re.compile(r", (piece|group) \d+$")
-    NOT_TOLD = (
-        "Select jobs to execute...",
-        # That page is the one of what is there so far.
-        "Warning: the following output files of rule report were not present",
-    )
-
-    def __init__(self, stream):
-        self.stream, self.told = stream, set()
-
-    def filter(self, record):
-        event = getattr(record, "event", None)
-        if event != "job_info" or not record.rule_msg:
-            return event != "job_started" and not str(record.msg).startswith(self.NOT_TOLD)
-        step = self.PIECE.sub("", record.rule_msg)
-        if step not in self.told:
-            print(step, file=self.stream, flush=True)
-            self.told.add(step)
-        return False
-
-
 if workflow.is_main_process and Quietness.PROGRESS in (workflow.output_settings.quiet or ()):
     for handler in logger.handlers:
         if isinstance(handler, logging.StreamHandler) and handler.stream in (sys.stdout, sys.stderr):
