@@ -1,5 +1,6 @@
 """Faults of EMAN2's e2refine2d.py, each shown not to be here."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -33,7 +34,7 @@ def test_resume_starts_from_the_last_complete_iteration_and_skips_none(continued
     arguments = ("--ncls=4", "--exclude=data/exclude.txt", "--chunk=64", "--iter=2", "--parallel=thread:2")
     done = command_line(continued.folder, "--resume", "--path=run", "--input=data/particles.star", *arguments)
     assert done.returncode == 0, done.stdout
-    assert "Iteration 01:" not in done.stdout
+    assert not re.search("Iteration 0?1:", done.stdout)
     assert {path.name: path.read_bytes() for path in run.glob("*_01.hdf")} == kept
     source = [header["source_class"] for header in read_headers(run / "allrefs_02.hdf")]
     assert sorted(source) == [0, 1, 2, 3]

@@ -48,8 +48,8 @@ def test_each_step_is_one_line_on_the_console(finished):
     lines = finished.printed.splitlines()
     for step in (
         "Reading and normalising particles",
-        "Iteration 01: particles aligned and projected into the MSA space",
-        "Iteration 02: new averages",
+        "Iteration 1: particles aligned and projected into the MSA space",
+        "Iteration 2: new averages",
         "Averages at full size from the original pixels",
         "The report",
     ):

@@ -5,6 +5,7 @@ import re
 from typing import TextIO
 
 PIECE = re.compile(r", (piece|group) \d+$")
+ZERO = re.compile(r"(?<=^Iteration )0")
 NOT_TOLD = (
     "Select jobs to execute...",
     # That page is the one of what is there so far.
@@ -29,7 +30,7 @@ class OneLineAStep(logging.Filter):
         event = getattr(record, "event", None)
         if event != "job_info" or not record.rule_msg:
             return event != "job_started" and not str(record.msg).startswith(NOT_TOLD)
-        step = PIECE.sub("", record.rule_msg)
+        step = ZERO.sub("", PIECE.sub("", record.rule_msg))
         if step not in self.told:
             print(step, file=self.stream, flush=True)
             self.told.add(step)

@@ -346,7 +346,7 @@ async function showDetails() {
   plot(history, [{ x: numbers, y: through("sizes"), name: "particles", mode: "lines+markers" },
     { x: numbers, y: through("resolutions"), name: "resolution, Å", mode: "lines+markers", yaxis: "y2", line: { dash: "dash" } }],
   { ...small, height: 230, margin: { l: 48, r: 48, t: 26, b: 36 }, title: "Size and resolution", xaxis: whole, yaxis: { title: "particles", rangemode: "tozero" },
-    yaxis2: { title: { text: "Å" }, overlaying: "y", side: "right", autorange: "reversed", showgrid: false }, showlegend: true, legend: { orientation: "h", y: -0.4 } });
+    yaxis2: { title: { text: "Å", standoff: 4 }, overlaying: "y", side: "right", autorange: "reversed", showgrid: false, tickformat: ".3~g", nticks: 4, automargin: true }, showlegend: true, legend: { orientation: "h", y: -0.4 } });
 }
 
 function qualityTable(number) {
