@@ -65,16 +65,16 @@ CENTRES = np.array([[0, 0], [0, 3], [4, 3], [4, 0]], np.float32)  # neighbours a
 
 
 def test_the_coordinate_fades_without_junk_and_tells_it_where_there_is_some():
-    unit = residual.WEIGHT * 3
+    unit = 10 * 3
     noise = np.random.default_rng(3).normal(0.2, 0.1, 4000).astype(np.float32)
-    clean = residual.coordinate(noise, CENTRES)
+    clean = residual.coordinate(noise, CENTRES, 10)
     assert clean.min() == 0 and clean.max() < 0.05 * unit
     junk = np.concatenate([noise[:3600], noise[3600:] + 1])
-    mixed = residual.coordinate(junk, CENTRES)
+    mixed = residual.coordinate(junk, CENTRES, 10)
     of_junk = 1 - 0.1**2 / (0.1**2 + 0.1 * 1)  # the planted share of the variance that is not noise
     assert np.median(mixed[3600:]) == pytest.approx(of_junk * unit, rel=0.1)
     assert np.median(mixed[:3600]) < 0.1 * np.median(mixed[3600:])
 
 
 def test_the_coordinate_of_equal_shares_is_none():
-    assert (residual.coordinate(np.full(10, 0.3, np.float32), CENTRES) == 0).all()
+    assert (residual.coordinate(np.full(10, 0.3, np.float32), CENTRES, 10) == 0).all()

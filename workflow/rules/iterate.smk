@@ -100,7 +100,7 @@ rule classmx:
         mem_mb=memory("classmx"),
         runtime=minutes("classmx"),
     params:
-        options=opts("ncls", "minchange", "normproj"),
+        options=opts("ncls", "minchange", "normproj", "residual"),
         run=facts("box", "working_box"),
         code=code("classmx"),
     message:

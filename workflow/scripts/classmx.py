@@ -40,7 +40,9 @@ with job(snakemake) as task:
     alignments, total = best[:, 0], weights.sum(0).astype(np.float32)
     averages = coordinates(read_hdf(task.input.allrefs), space)
     centres = Projector(space).shrunken(averages, total / used.sum())
-    points = np.concatenate([vectors[used], coordinate(residual[used], centres)[:, None]], axis=1)
+    points = np.concatenate(
+        [vectors[used], coordinate(residual[used], centres, options.residual)[:, None]], axis=1
+    )
     centres = np.concatenate([centres, np.zeros((len(centres), 1), np.float32)], axis=1)
     if options.normproj:
         vectors, points, centres = unit(vectors), unit(points), unit(centres)

@@ -11,8 +11,6 @@ from .fourier import ft, plane_weights, ring_index, soft_mask
 from .msa import Basis
 from .search import Plan
 
-WEIGHT = 10.0  # of the coordinate; docs/design.md has figures
-
 
 class Residual:
     """Power of particles that their points in a subspace leave unexplained, in the band of the exhaustive search.
@@ -70,10 +68,10 @@ class Residual:
         return ((weight * left).sum(1) / np.where(most > 0, most, 1)).astype(np.float32)
 
 
-def coordinate(share: np.ndarray, centres: np.ndarray) -> np.ndarray:
+def coordinate(share: np.ndarray, centres: np.ndarray, weight: float) -> np.ndarray:
     """One more coordinate beside those in the subspace, on their scale: (n,) float32.
 
-    It is what `share` has above its median, `WEIGHT` times, in distances between neighbouring classes, and shrinks by
+    It is what `share` has above its median, `weight` times, in distances between neighbouring classes, and shrinks by
     the part of its variance that noise makes: that part is told by what lies below the median. So it fades where there
     is no junk.
 
@@ -83,11 +81,12 @@ def coordinate(share: np.ndarray, centres: np.ndarray) -> np.ndarray:
         (n,) float32 of `Residual.share`.
     centres : ndarray
         (K, d) float32 points of the averages in the subspace.
+    weight : float
     """
     above = share.astype(np.float64) - np.median(share)
     noise, variance = np.square(above[above <= 0]).mean(), np.square(above).mean()
     signal = max(0.0, 1 - noise / variance) if variance > 0 else 0.0
-    return (WEIGHT * signal * _neighbours(centres) * np.maximum(above, 0)).astype(np.float32)
+    return (weight * signal * _neighbours(centres) * np.maximum(above, 0)).astype(np.float32)
 
 
 def _neighbours(centres: np.ndarray) -> float:
