@@ -51,16 +51,16 @@ def main() -> None:
     sampled = rings.sample(one)
     spectra = rings.harmonics(*sampled, rings.ramps).reshape(harmonics, 2 * rings.n, -1)
     products = [np.matmul(block, spectra) for block in ready._blocks]
-    quarters = [ready._quarters(p.reshape(harmonics, 2, -1)) for p in products]
-    best = np.empty((batch, mirrors * k, angles), np.float32)
+    products = [p.reshape(harmonics, 2, -1, shifts * batch) for p in products]
+    quarters = [ready._quarters(p) for p in products]
+    best = np.empty((angles, mirrors * k, batch), np.float32)
     where = np.empty(best.shape, np.int32)
 
     def shift() -> None:
         done = 0
-        for part, block in zip(quarters, ready._blocks, strict=True):
-            count = block.shape[1] // 2
-            coarse._best_shift(part.reshape(4, -1, count, batch, shifts), best, where, done)
-            done += count
+        for part in quarters:
+            coarse._best_shift(part, best, where, done)
+            done += part.shape[2]
 
     def multiply_all() -> None:
         for block in ready._blocks:
@@ -68,7 +68,7 @@ def main() -> None:
 
     def turn() -> None:
         for product in products:
-            ready._quarters(product.reshape(harmonics, 2, -1))
+            ready._quarters(product)
 
     half, word, tried = rings.half, 4e-6, search.TRIED * NBEST
     ramped, product = half * rings.n * shifts, mirrors * k * shifts

@@ -7,6 +7,7 @@ from .plan import Plan
 from .polar import rings_of
 
 BATCH = 16  # particles a matrix product; fixed, so that results never depend on how work is split
+LOWEST = np.int32(-(2**31))
 REFERENCES = 8  # references a matrix product: keeps the products inside the cache
 
 
@@ -23,7 +24,7 @@ class Coarse:
 
     def __init__(self, plan: Plan, transforms: np.ndarray):
         self.plan, self.rings = plan, rings_of(plan)
-        h = self.rings.harmonics(*self.rings.sample(transforms), self.rings.no_ramp)[..., 0]
+        h = self.rings.harmonics(*self.rings.sample(transforms), self.rings.no_ramp)[..., 0, :]
         order = np.concatenate(self.rings.orders)
         area = np.arange(1, self.rings.n + 1) * 2 * np.pi / plan.coarse_angles
         scale = np.where(order == 0, 1, 2)[:, None] / plan.coarse_angles * area
@@ -69,18 +70,16 @@ class Coarse:
         spectra = self.rings.harmonics(*self.rings.sample(y), self.rings.ramps)
         spectra = spectra.reshape(self.plan.harmonics, 2 * self.rings.n, -1)
         penalty = 0.5 * (c2[:, 1 : self.rings.n + 1] @ self.power.T.astype(np.float32))
-        best = np.empty((BATCH, mirrors * len(self.power), angles), np.float32)
+        best = np.empty((angles, mirrors * len(self.power), BATCH), np.float32)
         where = np.empty(best.shape, np.int32)
         done = 0
         for templates in self._blocks:
-            count = templates.shape[1] // 2
-            products = np.matmul(templates, spectra)
-            quarters = self._quarters(products.reshape(self.plan.harmonics, 2, -1))
-            _best_shift(quarters.reshape(4, -1, count, BATCH, shifts), best, where, done)
-            done += count
-        best -= np.repeat(penalty, mirrors, axis=1)[:, :, None]
+            products = np.matmul(templates, spectra).reshape(self.plan.harmonics, 2, -1, shifts * BATCH)
+            _best_shift(self._quarters(products), best, where, done)
+            done += products.shape[2]
+        best -= np.repeat(penalty.T, mirrors, axis=0)
         if not self.plan.rotate:
-            best[:, :, 1:] = -np.inf
+            best[1:] = -np.inf
         out = np.empty((BATCH, nbest, 4), np.int32)
         _pick(best, where, mirrors, out)
         return out
@@ -90,64 +89,94 @@ class Coarse:
 
         Their sums and differences are the scores at all angles, for a quarter of the work.
         """
+        _, _, templates, columns = products.shape
         even = len(self.rings.orders[0])
         parts = products[:even, 0], products[:even, 1], products[even:, 0], products[even:, 1]
-        out = np.empty((4, len(self._waves[0]), products.shape[2]), np.float32)
+        out = np.empty((4, len(self._waves[0]), templates * columns), np.float32)
         for wave, part, sums in zip(self._waves, parts, out, strict=True):
-            np.matmul(wave, part, out=sums)
-        return out
+            np.matmul(wave, part.reshape(len(part), -1), out=sums)
+        return out.reshape(4, -1, templates, columns)
 
 
 @njit(nogil=True, cache=True, fastmath=True)
 def _best_shift(quarters, best, where, first):
-    """Best shift of each template at each angle.
+    """Best shift of each template at each angle, for a batch of particles side by side.
 
     The lowest bits of each score's mantissa give way to the shift's number, so that one maximum finds both. A maximum
     below zero comes out lower than it is, which no peak is.
     """
-    _, count, templates, n, shifts = quarters.shape
-    angles, half = best.shape[2], best.shape[2] // 2
-    number = np.int32(1)
-    while number < shifts:
-        number *= np.int32(2)
-    number -= np.int32(1)
-    scores, top = np.empty((4, shifts), np.float32), np.empty(4, np.float32)
-    bits, top_bits = scores.view(np.int32), top.view(np.int32)
+    _, count, templates, columns = quarters.shape
+    angles, half, n = best.shape[0], best.shape[0] // 2, best.shape[2]
+    shifts = columns // n
+    power = 1
+    while power < shifts:
+        power *= 2
+    number = np.int32(power - 1)
+    shift = np.empty(columns, np.int32)
+    for k in range(columns):
+        shift[k] = k // n
+    scores = np.full((4, power * n), LOWEST, np.int32)
     for a in range(count):
         at = (a, -a % angles, half - a, half + a)
         for t in range(templates):
-            for i in range(n):
-                even_cos, even_sin = quarters[0, a, t, i], quarters[1, a, t, i]
-                odd_cos, odd_sin = quarters[2, a, t, i], quarters[3, a, t, i]
-                for s in range(shifts):
-                    p, q = even_cos[s] + odd_cos[s], even_sin[s] + odd_sin[s]
-                    u, v = even_cos[s] - odd_cos[s], even_sin[s] - odd_sin[s]
-                    scores[0, s], scores[1, s], scores[2, s], scores[3, s] = p + q, p - q, u - v, u + v
-                for part in range(4):
-                    row = bits[part]
-                    most = np.int32(-(2**31))
-                    for s in range(shifts):
-                        most = max(most, (row[s] & ~number) | np.int32(s))
-                    top_bits[part] = most & ~number
-                    best[i, first + t, at[part]] = top[part]
-                    where[i, first + t, at[part]] = most & number
+            even_cos, even_sin, odd_cos, odd_sin = (
+                quarters[0, a, t],
+                quarters[1, a, t],
+                quarters[2, a, t],
+                quarters[3, a, t],
+            )
+            for k in range(columns):
+                scores[0, k] = _marked(
+                    (even_cos[k] + odd_cos[k]) + (even_sin[k] + odd_sin[k]), number, shift[k]
+                )
+            for k in range(columns):
+                scores[1, k] = _marked(
+                    (even_cos[k] + odd_cos[k]) - (even_sin[k] + odd_sin[k]), number, shift[k]
+                )
+            for k in range(columns):
+                scores[2, k] = _marked(
+                    (even_cos[k] - odd_cos[k]) - (even_sin[k] - odd_sin[k]), number, shift[k]
+                )
+            for k in range(columns):
+                scores[3, k] = _marked(
+                    (even_cos[k] - odd_cos[k]) + (even_sin[k] - odd_sin[k]), number, shift[k]
+                )
+            for part in range(4):
+                row = scores[part]
+                size = power * n // 2
+                while size >= n:
+                    for k in range(size):
+                        row[k] = max(row[k], row[k + size])
+                    size //= 2
+                for i in range(n):
+                    where[at[part], first + t, i] = row[i] & number
+                for i in range(n):
+                    best[at[part], first + t, i] = np.int32(row[i] & ~number).view(np.float32)
+                row[columns:] = LOWEST
+
+
+@njit(nogil=True, inline="always")
+def _marked(score, number, shift):
+    return (np.float32(score).view(np.int32) & ~number) | shift
 
 
 @njit(nogil=True, cache=True)
 def _pick(best, where, mirrors, out):
-    n, templates, angles = best.shape
-    for i in range(n):
-        row_top = np.empty(templates, np.float32)
+    angles, templates, n = best.shape
+    row_top = np.full((templates, n), -np.inf, np.float32)
+    for a in range(angles):
         for t in range(templates):
-            row_top[t] = best[i, t].max()
+            for i in range(n):
+                row_top[t, i] = max(row_top[t, i], best[a, t, i])
+    for i in range(n):
         for m in range(out.shape[1]):
-            t = np.argmax(row_top)
-            if row_top[t] == -np.inf:
+            t = np.argmax(row_top[:, i])
+            if row_top[t, i] == -np.inf:
                 out[i, m] = -1
                 continue
-            a = np.argmax(best[i, t])
+            a = np.argmax(best[:, t, i])
             out[i, m, 0], out[i, m, 1] = t // mirrors, t % mirrors
-            out[i, m, 2], out[i, m, 3] = a, where[i, t, a]
+            out[i, m, 2], out[i, m, 3] = a, where[a, t, i]
             for d in range(-3, 4):
-                best[i, t, (a + d) % angles] = -np.inf
-            row_top[t] = best[i, t].max()
+                best[(a + d) % angles, t, i] = -np.inf
+            row_top[t, i] = best[:, t, i].max()

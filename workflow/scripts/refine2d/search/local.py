@@ -1,5 +1,7 @@
 """Local search in the full band: from a coarse pose to a fraction of a pixel and of a degree."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from ..jit import njit
@@ -10,11 +12,24 @@ GRID = 2  # shift grid points a pixel
 
 
 def ramps(plan: Plan, band: Band) -> np.ndarray:
-    """Phase ramps of all shifts on the grid: (2, shifts, kf + 1) float32, cosine and sine."""
+    """Phase ramps of all shifts on the grid, along x and y: (2, shifts, 2, coefficients) float32, cosine and sine."""
     reach = GRID * (int(plan.maxshift) + 3)
-    shift = np.arange(-reach, reach + 1) / GRID
-    phase = 2 * np.pi / plan.box * np.outer(shift, np.arange(plan.fine_rings + 1))
-    return np.stack([np.cos(phase), np.sin(phase)]).astype(np.float32)
+    shift = 2 * np.pi / plan.box * np.arange(-reach, reach + 1) / GRID
+    phase = np.stack([np.outer(shift, band.kx), np.outer(shift, band.ky)])
+    return np.stack([np.cos(phase), np.sin(phase)], axis=2).astype(np.float32)
+
+
+@lru_cache(maxsize=8)
+def waves(band: Band, move: int) -> np.ndarray:
+    """What a shift of `move` grid points is to the band, along x, y and both diagonals.
+
+    Returns
+    -------
+    ndarray
+        (8, coefficients) float32: cosine and sine of each.
+    """
+    x, y = (2 * np.pi / band.box * move / GRID * k for k in (band.kx, band.ky))
+    return np.concatenate([[np.cos(p), np.sin(p)] for p in (x, y, x + y, x - y)]).astype(np.float32)
 
 
 class Walk:
@@ -94,7 +109,7 @@ def polish(plan, band, ramp, templates, first, y, penalty, walk: Walk, rows: sli
 def _go(plan, band, ramp, templates, first, y, penalty, walk, rows, turn, move, most) -> np.ndarray:
     """Steps of one size until the centre is best, `most` + 1 at most; (n, m, 4) float32, what `_walk` gives."""
     reach = np.float32((min(plan.maxshift, plan.reach) + 0.5) * GRID)
-    fixed = band.start, band.ky, ramp, reach, plan.rotate, plan.translate
+    fixed = band.mirrored, ramp, waves(band, move), reach, plan.rotate, plan.translate
     state = walk.ref[rows], walk.mirror[rows], walk.place[rows], walk.score[rows]
     result = np.empty((*state[0].shape, 4), np.float32)
     _walk(*fixed, templates, first, band.gather(y), penalty, *state, turn, move, most, result)
@@ -103,9 +118,9 @@ def _go(plan, band, ramp, templates, first, y, penalty, walk, rows, turn, move, 
 
 @njit(nogil=True, cache=True, fastmath=True)
 def _walk(
-    start,
-    ky,
+    mirrored,
     ramp,
+    waves,
     reach,
     rotate,
     translate,
@@ -123,20 +138,22 @@ def _walk(
     result,
 ):
     """Moves `place`, sets `score`; `result` has score, angle and shift of the vertex around the last place but one."""
-    particle = np.empty(y.shape[1:], np.float32)
+    both, centred = np.empty((2, *y.shape[1:]), np.float32), np.empty(y.shape[1:], np.float32)
     around = np.empty((3, 3, 3), np.float32)
     for i in range(ref.shape[0]):
+        both[0] = y[i]
+        for k in range(mirrored.size):
+            both[1, 0, k], both[1, 1, k] = y[i, 0, mirrored[k]], -y[i, 1, mirrored[k]]
         for m in range(ref.shape[1]):
             r = ref[i, m] - first
             if r < 0 or r >= templates.shape[0]:
                 continue
-            _mirrored(y[i], start, mirror[i, m], particle)
             at, less = place[i, m], penalty[i, ref[i, m]]
             for _ in range(most + 1):
                 a, x, yy = at
-                top = _step(
-                    start, ky, ramp, reach, rotate, translate, templates[r], particle, turn, move, at, around
-                )
+                _centred(both[mirror[i, m]], ramp, x, yy, centred)
+                _scores(templates[r], centred, waves, a, turn, around)
+                top = _step(around, reach, rotate, translate, turn, move, at)
                 score[i, m] = top - less
                 if at[0] == a and at[1] == x and at[2] == yy:
                     break
@@ -154,13 +171,52 @@ def _walk(
 
 
 @njit(nogil=True, cache=True, fastmath=True)
-def _step(start, ky, ramp, reach, rotate, translate, template, particle, turn, move, at, score):
-    """Go to the best of 3 x 3 x 3 places around; its score."""
+def _centred(y, ramp, x, yy, out):
+    """The particle moved back by the shift (x, yy)."""
+    centre = ramp.shape[1] // 2
+    along_x, along_y = ramp[0, centre + x], ramp[1, centre + yy]
+    for k in range(y.shape[1]):
+        c, s, u, v = along_x[0, k], along_x[1, k], along_y[0, k], along_y[1, k]
+        real, imag = c * u - s * v, c * v + s * u
+        out[0, k], out[1, k] = y[0, k] * real - y[1, k] * imag, y[0, k] * imag + y[1, k] * real
+
+
+@njit(nogil=True, cache=True, fastmath=True)
+def _scores(template, particle, waves, angle, turn, score):
+    """Correlation at three angles and 3 x 3 shifts around."""
     half = template.shape[0]
     for d in range(3):
-        t = (at[0] + (d - 1) * turn) % (2 * half)
+        t = (angle + (d - 1) * turn) % (2 * half)
         conjugate = np.float32(-1 if t >= half else 1)
-        _grid(particle, template[t % half], conjugate, start, ky, ramp, at[1], at[2], move, score[d])
+        _shifts(
+            template[t % half, 0], template[t % half, 1], conjugate, particle[0], particle[1], waves, score[d]
+        )
+
+
+@njit(nogil=True, cache=True, fastmath=True)
+def _shifts(tr, ti, conjugate, pr, pi, waves, score):
+    """Correlation at 3 x 3 shifts: an even and an odd sum for each pair of opposite ones, in one pass."""
+    same = xe = xo = ye = yo = ue = uo = ve = vo = np.float32(0)
+    for k in range(tr.size):
+        zr, zi = tr[k] * pr[k] + conjugate * ti[k] * pi[k], tr[k] * pi[k] - conjugate * ti[k] * pr[k]
+        same += zr
+        xe += zr * waves[0, k]
+        xo += zi * waves[1, k]
+        ye += zr * waves[2, k]
+        yo += zi * waves[3, k]
+        ue += zr * waves[4, k]
+        uo += zi * waves[5, k]
+        ve += zr * waves[6, k]
+        vo += zi * waves[7, k]
+    score[1, 0], score[1, 1], score[1, 2] = xe + xo, same, xe - xo
+    score[0, 1], score[2, 1] = ye + yo, ye - yo
+    score[0, 0], score[2, 2] = ue + uo, ue - uo
+    score[2, 0], score[0, 2] = ve + vo, ve - vo
+
+
+@njit(nogil=True, cache=True, fastmath=True)
+def _step(score, reach, rotate, translate, turn, move, at):
+    """Go to the best of 3 x 3 x 3 places around; its score."""
     top, ta, ty, tx = score[1, 1, 1], 1, 1, 1
     for d in range(3):
         for j in range(3):
@@ -173,47 +229,6 @@ def _step(start, ky, ramp, reach, rotate, translate, template, particle, turn, m
     at[1] += (tx - 1) * move
     at[2] += (ty - 1) * move
     return top
-
-
-@njit(nogil=True, cache=True, fastmath=True)
-def _mirrored(y, start, mirror, out):
-    rows = start.size - 1
-    for r in range(rows):
-        source = start[rows - 1 - r] if mirror == 1 else start[r]
-        sign = np.float32(-1 if mirror == 1 else 1)
-        for k in range(start[r + 1] - start[r]):
-            out[0, start[r] + k] = y[0, source + k]
-            out[1, start[r] + k] = sign * y[1, source + k]
-
-
-@njit(nogil=True, cache=True, fastmath=True)
-def _grid(particle, template, conjugate, start, ky, ramp, x, y, move, score):
-    """Correlation on 3 x 3 shifts around (x, y): sums along each row first, then over the rows."""
-    centre = ramp.shape[1] // 2
-    score[:] = 0
-    x0, x1, x2 = centre + x - move, centre + x, centre + x + move
-    for r in range(ky.size):
-        begin, width = start[r], start[r + 1] - start[r]
-        ar, ai = np.float32(0), np.float32(0)
-        br, bi = np.float32(0), np.float32(0)
-        cr, ci = np.float32(0), np.float32(0)
-        for k in range(width):
-            tr, ti = template[0, begin + k], conjugate * template[1, begin + k]
-            pr, pi = particle[0, begin + k], particle[1, begin + k]
-            zr, zi = tr * pr + ti * pi, tr * pi - ti * pr
-            ar += zr * ramp[0, x0, k] - zi * ramp[1, x0, k]
-            ai += zr * ramp[1, x0, k] + zi * ramp[0, x0, k]
-            br += zr * ramp[0, x1, k] - zi * ramp[1, x1, k]
-            bi += zr * ramp[1, x1, k] + zi * ramp[0, x1, k]
-            cr += zr * ramp[0, x2, k] - zi * ramp[1, x2, k]
-            ci += zr * ramp[1, x2, k] + zi * ramp[0, x2, k]
-        row, sign = abs(ky[r]), np.float32(1 if ky[r] >= 0 else -1)
-        for j in range(3):
-            er = ramp[0, centre + y + (j - 1) * move, row]
-            ei = sign * ramp[1, centre + y + (j - 1) * move, row]
-            score[j, 0] += ar * er - ai * ei
-            score[j, 1] += br * er - bi * ei
-            score[j, 2] += cr * er - ci * ei
 
 
 @njit(nogil=True, cache=True)

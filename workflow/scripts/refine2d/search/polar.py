@@ -112,18 +112,19 @@ class Rings:
         Returns
         -------
         ndarray
-            (harmonics, 2, rings, n, shifts) float32: cosine and sine sums over the full circle, even harmonics
+            (harmonics, 2, rings, shifts, n) float32: cosine and sine sums over the full circle, even harmonics
             first.
         """
         n, shifts = len(real), ramps.shape[-1]
-        even = np.empty((self.half, self.n, n, shifts), np.float32)
+        even = np.empty((self.half, self.n, shifts, n), np.float32)
         odd = np.empty_like(even)
-        _shifted(real, imag, ramps, even, odd)
+        last = (np.ascontiguousarray(np.moveaxis(a, 0, -1)) for a in (real, imag))
+        _shifted(*last, ramps, even, odd)
         n_even = 2 * len(self.orders[0])
         out = np.empty((2 * self.plan.harmonics, self.n * n * shifts), np.float32)
         np.matmul(self._analysis[0], even.reshape(self.half, -1), out=out[:n_even])
         np.matmul(self._analysis[1], odd.reshape(self.half, -1), out=out[n_even:])
-        return out.reshape(self.plan.harmonics, 2, self.n, n, shifts)
+        return out.reshape(self.plan.harmonics, 2, self.n, shifts, n)
 
 
 def _jinc(x: np.ndarray) -> np.ndarray:
@@ -142,12 +143,12 @@ def rings_of(plan: Plan) -> Rings:
 
 @njit(nogil=True, cache=True, fastmath=True)
 def _shifted(real, imag, ramps, even, odd):
-    half, rings, n, shifts = even.shape
+    half, rings, shifts, n = even.shape
     for a in range(half):
         for r in range(rings):
-            for i in range(n):
-                x, y = real[i, a, r], imag[i, a, r]
-                for s in range(shifts):
-                    c, d = ramps[0, a, r, s], ramps[1, a, r, s]
-                    even[a, r, i, s] = x * c - y * d
-                    odd[a, r, i, s] = x * d + y * c
+            for s in range(shifts):
+                c, d = ramps[0, a, r, s], ramps[1, a, r, s]
+                for i in range(n):
+                    x, y = real[a, r, i], imag[a, r, i]
+                    even[a, r, s, i] = x * c - y * d
+                    odd[a, r, s, i] = x * d + y * c

@@ -14,28 +14,32 @@ class Band:
 
     Attributes
     ----------
-    ky : ndarray
-        (rows,) rows of the half plane, from -kf to kf.
-    start : ndarray
-        (rows + 1,) first coefficient of each row; row ``ky`` holds kx = 0, 1, ... up to the band's edge.
+    kx, ky : ndarray
+        (coefficients,) frequency of each: ky from -kf to kf, and kx = 0, 1, ... up to the band's edge.
+    at : ndarray
+        (coefficients,) place of each in a flat half-plane transform.
+    mirrored : ndarray
+        (coefficients,) number of (kx, -ky), whose complex conjugate a mirrored image has at (kx, ky).
     weight : ndarray
         (coefficients,) float32: how often each one counts in the full plane.
     """
 
     def __init__(self, plan: Plan):
         self.box, kf = plan.box, plan.fine_rings
-        self.ky = np.arange(-kf, kf + 1)
-        width = np.sqrt(kf**2 - self.ky**2).astype(int) + 1
-        self.start = np.concatenate([[0], np.cumsum(width)])
-        self.row = np.repeat(self.ky, width)
-        self.kx = np.concatenate([np.arange(w) for w in width])
+        ky, kx = np.mgrid[-kf : kf + 1, : kf + 1]
+        inside = np.hypot(kx, ky) <= kf
+        self.kx, self.ky = kx[inside], ky[inside]
+        number = np.cumsum(inside).reshape(inside.shape) - 1
+        self.at, self.mirrored = self.ky % plan.box * (plan.box // 2 + 1) + self.kx, number[::-1][inside]
         self.weight = np.where(self.kx == 0, 1, 2).astype(np.float32)
-        self.weight[(self.kx == 0) & (self.row == 0)] = 0
+        self.weight[(self.kx == 0) & (self.ky == 0)] = 0
 
     def gather(self, y: np.ndarray) -> np.ndarray:
         """Coefficients of (n, box, box // 2 + 1) transforms: (n, 2, coefficients) float32, real and imaginary."""
-        f = y[:, self.row, self.kx]
-        return np.stack([f.real, f.imag], axis=1)
+        f = np.take(y.reshape(len(y), -1), self.at, axis=1)
+        out = np.empty((len(y), 2, len(self.at)), np.float32)
+        out[:, 0], out[:, 1] = f.real, f.imag
+        return out
 
 
 def rotated(images: np.ndarray, plan: Plan, band: Band, run: Callable = map) -> np.ndarray:
@@ -68,7 +72,7 @@ def rotated(images: np.ndarray, plan: Plan, band: Band, run: Callable = map) -> 
     centred = np.empty((n, 2 * reach + 1, 2 * reach + 1), np.complex64)
     centred[:, :, reach:] = half[:, rows, : reach + 1]
     centred[:, :, :reach] = np.conj(centred[:, ::-1, :reach:-1])
-    kx, ky = band.kx.astype(np.float32), band.row.astype(np.float32)
+    kx, ky = band.kx.astype(np.float32), band.ky.astype(np.float32)
 
     def rotate(one: int) -> None:
         mine = slice(one, one + 1)
