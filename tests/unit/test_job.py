@@ -236,3 +236,19 @@ def test_a_blas_that_a_script_loads_has_one_thread(tmp_path):
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "2"}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
     assert set(json.loads(done.stdout)) == {1}, done.stderr
+
+
+def test_a_script_of_the_workflow_ends_with_its_body(tmp_path):
+    program = f"""
+from types import SimpleNamespace
+from refine2d.job import job
+log = [{str(tmp_path / "log")!r}]
+snakemake = SimpleNamespace(input=[], output=[], params={{}}, wildcards={{}}, threads=1, log=log)
+with job(snakemake) as task:
+    print("done")
+    task.say("Said.")
+raise SystemExit(3)
+"""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "Said.\n")

@@ -65,15 +65,21 @@ CENTRES = np.array([[0, 0], [0, 3], [4, 3], [4, 0]], np.float32)  # neighbours a
 
 
 def test_the_coordinate_fades_without_junk_and_tells_it_where_there_is_some():
-    unit = 10 * 3
+    weight, apart = 2, 3
     noise = np.random.default_rng(3).normal(0.2, 0.1, 4000).astype(np.float32)
-    clean = residual.coordinate(noise, CENTRES, 10)
-    assert clean.min() == 0 and clean.max() < 0.05 * unit
+    clean = residual.coordinate(noise, CENTRES, weight)
+    assert clean.min() == 0 and clean.max() < 0.05 * weight * apart
     junk = np.concatenate([noise[:3600], noise[3600:] + 1])
-    mixed = residual.coordinate(junk, CENTRES, 10)
+    mixed = residual.coordinate(junk, CENTRES, weight)
     of_junk = 1 - 0.1**2 / (0.1**2 + 0.1 * 1)  # the planted share of the variance that is not noise
-    assert np.median(mixed[3600:]) == pytest.approx(of_junk * unit, rel=0.1)
-    assert np.median(mixed[:3600]) < 0.1 * np.median(mixed[3600:])
+    assert np.median(mixed[3600:]) == pytest.approx(of_junk * weight * apart * (1 - 0.1), rel=0.1)
+    assert (mixed[:3600] == 0).mean() > 0.75  # of a normal distribution 84 % are below one deviation
+    assert mixed[:3600].mean() < 0.01 * mixed[3600:].mean()
+
+
+def test_the_coordinate_ends_three_classes_away():
+    share = np.r_[np.zeros(90), np.linspace(1, 9, 10)].astype(np.float32)
+    assert residual.coordinate(share, CENTRES, 10)[90:].tolist() == [9.0] * 10
 
 
 def test_the_coordinate_of_equal_shares_is_none():

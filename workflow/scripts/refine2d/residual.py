@@ -11,6 +11,8 @@ from .fourier import ft, plane_weights, ring_index, soft_mask
 from .msa import Basis
 from .search import Plan
 
+FAR = 3.0  # distances between neighbouring classes
+
 
 class Residual:
     """Power of particles that their points in a subspace leave unexplained, in the band of the exhaustive search.
@@ -71,9 +73,9 @@ class Residual:
 def coordinate(share: np.ndarray, centres: np.ndarray, weight: float) -> np.ndarray:
     """One more coordinate beside those in the subspace, on their scale: (n,) float32.
 
-    It is what `share` has above its median, `weight` times, in distances between neighbouring classes, and shrinks by
-    the part of its variance that noise makes: that part is told by what lies below the median. So it fades where there
-    is no junk.
+    It is what `share` has above its median by more than the noise, `weight` times, in distances between neighbouring
+    classes, and shrinks by the part of its variance that noise makes: the noise is told by what lies below the median.
+    So it fades where there is no junk, views are not split by it, and junk is apart but, at `FAR`, not split by it.
 
     Parameters
     ----------
@@ -86,7 +88,8 @@ def coordinate(share: np.ndarray, centres: np.ndarray, weight: float) -> np.ndar
     above = share.astype(np.float64) - np.median(share)
     noise, variance = np.square(above[above <= 0]).mean(), np.square(above).mean()
     signal = max(0.0, 1 - noise / variance) if variance > 0 else 0.0
-    return (weight * signal * _neighbours(centres) * np.maximum(above, 0)).astype(np.float32)
+    beyond = np.maximum(above - np.sqrt(noise), 0)
+    return (_neighbours(centres) * np.minimum(weight * signal * beyond, FAR)).astype(np.float32)
 
 
 def _neighbours(centres: np.ndarray) -> float:
