@@ -77,9 +77,9 @@ def test_the_coordinate_fades_without_junk_and_tells_it_where_there_is_some():
     assert mixed[:3600].mean() < 0.01 * mixed[3600:].mean()
 
 
-def test_the_coordinate_ends_three_classes_away():
+def test_the_coordinate_ends_four_classes_away():
     share = np.r_[np.zeros(90), np.linspace(1, 9, 10)].astype(np.float32)
-    assert residual.coordinate(share, CENTRES, 10)[90:].tolist() == [9.0] * 10
+    assert residual.coordinate(share, CENTRES, 10)[90:].tolist() == [12.0] * 10
 
 
 def test_the_coordinate_of_equal_shares_is_none():

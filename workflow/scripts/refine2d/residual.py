@@ -11,7 +11,7 @@ from .fourier import ft, plane_weights, ring_index, soft_mask
 from .msa import Basis
 from .search import Plan
 
-FAR = 3.0  # distances between neighbouring classes
+FAR = 4.0  # distances between neighbouring classes
 
 
 class Residual:
