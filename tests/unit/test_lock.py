@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import psutil
@@ -15,6 +17,7 @@ from refine2d.errors import UserError
 HOLD = (
     "import sys, time; from refine2d import lock; lock.take(sys.argv[1]); print(flush=True); time.sleep(60)"
 )
+PASS_ON = lock._pass_on_sigterm
 WORK = "import time; print(flush=True); time.sleep(60)"
 
 
@@ -119,3 +122,21 @@ def test_half_written_files_are_removed(tmp_path):
 def test_a_lock_that_was_cut_short_is_no_lock(tmp_path):
     (tmp_path / "lock.json").write_text('{"host": "vm"')
     lock.take(str(tmp_path))
+
+
+def test_sigterm_is_passed_on_though_the_scheduler_is_at_work(tmp_path):
+    """Snakemake's handler takes a lock that the interrupted thread may hold while it selects jobs."""
+    selecting, ended = threading.Lock(), threading.Event()
+
+    def end(*_):
+        if selecting.acquire(timeout=2):
+            ended.set()
+
+    first = signal.signal(signal.SIGTERM, end)
+    try:
+        PASS_ON(str(tmp_path))
+        with selecting:
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert ended.wait(10)
+    finally:
+        signal.signal(signal.SIGTERM, first)

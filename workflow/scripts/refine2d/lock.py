@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import socket
+import threading
 import time
 import uuid
 from pathlib import Path
@@ -152,7 +153,10 @@ def _stop(found: list[psutil.Process]) -> None:
 
 
 def _pass_on_sigterm(folder: str) -> None:
-    """Let jobs know of a SIGTERM, so that they end in time; then do what was to be done."""
+    """Let jobs know of a SIGTERM, so that they end in time; then do what was to be done.
+
+    That waits for a lock of Snakemake's scheduler, which the interrupted thread may hold: so another thread does it.
+    """
     before = signal.getsignal(signal.SIGTERM)
 
     def tell(number, frame):
@@ -162,6 +166,6 @@ def _pass_on_sigterm(folder: str) -> None:
             except psutil.Error:
                 continue
         if callable(before):
-            before(number, frame)
+            threading.Thread(target=before, args=(number, frame), daemon=True).start()
 
     signal.signal(signal.SIGTERM, tell)
