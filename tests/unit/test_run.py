@@ -153,12 +153,19 @@ def test_the_demo_is_known_before_it_exists(tmp_path, monkeypatch):
 
 
 def test_a_chunk_is_a_minute_of_one_core_at_most(values):
-    assert run.a_minute(64, 50) == run.CHUNK > run.a_minute(128, 200) > run.a_minute(256, 200) >= run.BATCH
+    assert run.a_minute(5000, 64, 50) == run.CHUNK > run.a_minute(5000, 128, 200)
+    assert run.a_minute(5000, 128, 200) > run.a_minute(5000, 256, 200) >= run.BATCH
     area = (128 / 64) ** 2
-    assert run.a_minute(128, 200) * (run.PARTICLE * area + run.PAIR * 200 * area**2) == pytest.approx(
+    assert run.a_minute(5000, 128, 200) * (run.PARTICLE * area + run.PAIR * 200 * area**2) == pytest.approx(
         60, rel=0.01
     )
     assert run.open_run("r2d_01", values()).chunk == 64
+
+
+@given(st.integers(1, 10**9), st.sampled_from([32, 64, 128, 256]), st.integers(2, 500))
+def test_chunks_stay_few_however_many_particles(n, box, ncls):
+    size = run.chunk_size(n, run.a_minute(n, box, ncls))
+    assert -(-n // size) <= run.CHUNKS
 
 
 @given(st.integers(1, 10**6), st.integers(1, 10**6))

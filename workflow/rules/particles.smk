@@ -13,7 +13,7 @@ rule particles_piece:
         at("benchmarks/particles_piece.{chunk}.tsv")
     conda:
         "../../envs/refine2d.yaml"
-    threads: 4
+    threads: 1
     resources:
         mem_mb=memory("particles_piece"),
         runtime=minutes("particles_piece"),

@@ -40,13 +40,14 @@ with job(snakemake) as task:
     alignments, total = best[:, 0], weights.sum(0).astype(np.float32)
     averages = coordinates(read_hdf(task.input.allrefs), space)
     centres = Projector(space).shrunken(averages, total / used.sum())
-    points = np.concatenate(
-        [vectors[used], coordinate(residual[used], centres, options.residual)[:, None]], axis=1
-    )
+    points = np.empty((used.sum(), vectors.shape[1] + 1), np.float32)
+    np.compress(used, vectors, axis=0, out=points[:, :-1])
+    points[:, -1] = coordinate(residual[used], centres, options.residual)
     centres = np.concatenate([centres, np.zeros((len(centres), 1), np.float32)], axis=1)
     if options.normproj:
         vectors, points, centres = unit(vectors), unit(points), unit(centres)
     write_projection(task.output.projections, vectors, alignments, scale(task.run), {"ctf_weight": total})
+    del vectors
     labels = np.full(len(used), -1, np.int32)
     least = max(2, int(SMALLEST * used.sum() / options.ncls))
     with ThreadPoolExecutor(task.threads) as pool:

@@ -9,6 +9,7 @@ import numpy as np
 
 SMALLEST = 0.1  # least share of the mean class size that a class should have
 BLOCK = 4096  # rows of one distance product; fixed, so that its bits are
+SPAN = 4 * BLOCK  # rows that a thread labels or sums at a time
 
 
 def kmeans(
@@ -60,7 +61,7 @@ def kmeans(
         _fill(vectors, new, count, smallest)
         changed = int((new != labels).sum())
         labels = new
-        centres = _means(vectors, labels, count)
+        centres = _means(vectors, labels, count, run)
         if changed <= minchange:
             break
     return labels, centres
@@ -71,13 +72,17 @@ def nearest(vectors: np.ndarray, centres: np.ndarray, run: Callable = map) -> np
     half = 0.5 * (centres.astype(np.float64) ** 2).sum(1).astype(np.float32)
     labels = np.empty(len(vectors), np.int32)
 
-    def label(first: int) -> None:
-        block = vectors[first : first + BLOCK]
-        padded = np.zeros((BLOCK, vectors.shape[1]), np.float32)
-        padded[: len(block)] = block
-        labels[first : first + BLOCK] = np.argmin(half - padded @ centres.T, axis=1)[: len(block)]
+    def label(start: int) -> None:
+        apart = np.empty((BLOCK, len(centres)), np.float32)
+        for first in range(start, min(start + SPAN, len(vectors)), BLOCK):
+            block = vectors[first : first + BLOCK]
+            count = len(block)
+            if count < BLOCK:
+                block = np.concatenate([block, np.zeros((BLOCK - count, vectors.shape[1]), np.float32)])
+            np.subtract(half, np.matmul(block, centres.T, out=apart), out=apart)
+            labels[first : first + count] = apart[:count].argmin(1)
 
-    list(run(label, range(0, len(vectors), BLOCK)))
+    list(run(label, range(0, len(vectors), SPAN)))
     return labels
 
 
@@ -110,9 +115,16 @@ def _fill(vectors: np.ndarray, labels: np.ndarray, count: int, smallest: int) ->
         labels[rows[np.argsort(along, kind="stable")[stay:]]] = small
 
 
-def _means(vectors: np.ndarray, labels: np.ndarray, count: int) -> np.ndarray:
-    sums = np.stack(
-        [np.bincount(labels, weights=column, minlength=count) for column in vectors.T.astype(np.float64)],
-        axis=1,
-    )
-    return (sums / np.bincount(labels, minlength=count)[:, None]).astype(np.float32)
+def _means(vectors: np.ndarray, labels: np.ndarray, count: int, run: Callable) -> np.ndarray:
+    """Mean of each class, none of which is empty: sums over fixed spans, added in their order."""
+
+    def sums(start: int) -> tuple[np.ndarray, np.ndarray]:
+        mine = labels[start : start + SPAN]
+        classes, first = np.unique(np.sort(mine), return_index=True)
+        members = vectors[start : start + SPAN][np.argsort(mine, kind="stable")]
+        return classes, np.add.reduceat(members, first, axis=0, dtype=np.float64)
+
+    total = np.zeros((count, vectors.shape[1]))
+    for classes, part in run(sums, range(0, len(vectors), SPAN)):
+        total[classes] += part
+    return (total / np.bincount(labels, minlength=count)[:, None]).astype(np.float32)

@@ -12,7 +12,8 @@ from refine2d.forecast import PAIR, PARTICLE
 
 DEMO = "demo"  # the option `input` that stands for simulated particles
 DEMO_STAR = "demo/particles.star"
-CHUNK = 16384  # rows of a chunk, at most, unless the options say otherwise
+CHUNK = 16384  # rows of a chunk, at most, unless the options say otherwise or there would be more than CHUNKS
+CHUNKS = 128  # since each reads the input's table, many of a long one would take as long as the numerics
 BATCH = 64  # a chunk is a multiple of it, so that results do not depend on the chunks
 SAMPLE = 1 << 16  # bytes that a fingerprint reads at each of its places
 PLACES = 16  # places of a file, and files of an input, that a fingerprint reads
@@ -91,9 +92,8 @@ def open_run(folder: str, values: dict, check: bool = True) -> Run:
         return recorded
     run = _sized(_checked(folder, recorded, values) if recorded else _create(values), values)
     if not recorded:
-        run = replace(
-            run, chunk=chunk_size(run.n, values["chunk"] or a_minute(run.working_box, values["ncls"]))
-        )
+        most = values["chunk"] or a_minute(run.n, run.working_box, values["ncls"])
+        run = replace(run, chunk=chunk_size(run.n, most))
     if values["initial"]:
         _check_initial(run, values)
     return run
@@ -151,10 +151,12 @@ def name(number: int, count: int) -> str:
     return f"{number:0{max(2, len(str(count - 1)))}d}"
 
 
-def a_minute(working_box: int, ncls: int) -> int:
-    """Rows that an iteration takes a minute of one core for, at most CHUNK: what a lost job loses."""
+def a_minute(n: int, working_box: int, ncls: int) -> int:
+    """Rows that an iteration takes a minute of one core for, at most CHUNK: what a lost job loses. More where n of them
+    would be more than CHUNKS chunks."""
     area = (working_box / 64) ** 2
-    return min(CHUNK, max(BATCH, int(60 / (PARTICLE * area + PAIR * ncls * area**2))))
+    rows = int(60 / (PARTICLE * area + PAIR * ncls * area**2))
+    return max(BATCH, min(CHUNK, rows), -(-n // CHUNKS))
 
 
 def chunk_size(n: int, most: int) -> int:
