@@ -3,6 +3,7 @@
 import logging
 import shutil
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -252,6 +253,19 @@ def test_store_gives_prepared_images_in_any_order(tmp_path):
     assert (store.n, store.box, store.apix, store.input_box, store.ctf_mode) == (150, BOX, APIX, BOX, "auto")
     assert np.array_equal(store.ctf.defocus_u, source.ctf.defocus_u)
     assert store.noise.shape == (1, fourier.nrings(BOX))
+
+
+def test_store_maps_no_piece_into_memory(tmp_path):
+    store = build(tmp_path, FakeSource(noisy(150)))
+    assert store.images(np.arange(150)).any() and store.images(np.arange(0)).shape == (0, BOX, BOX)
+    assert str(tmp_path) not in Path("/proc/self/maps").read_text()
+
+
+def test_more_pieces_than_are_held_open(tmp_path, monkeypatch):
+    monkeypatch.setattr(particles, "OPEN", 1)
+    store = build(tmp_path, FakeSource(noisy(200)))
+    rows = np.array([199, 3, 70, 71, 4, 130])
+    assert (store.images(rows) == store.images(np.arange(200))[rows]).all()
 
 
 def test_store_can_be_moved_and_read_by_others(tmp_path, monkeypatch):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from refine2d import needs
+from refine2d import averaging, needs
 from refine2d.run import Run
 
 ROOT = Path(__file__).parents[2]
@@ -46,7 +46,7 @@ def run(n, box=128, working_box=64, chunk=4096):
 
 
 ALIGNERS = dict.fromkeys(("simalign", "classalign"), "rotate_translate_flip")
-OPTIONS = {"ncls": 50, "naliref": 50, "nbasis": 49, **ALIGNERS}
+OPTIONS = {"ncls": 50, "naliref": 50, "nbasis": 49, "classaverager": "wiener", **ALIGNERS}
 STEPS = (
     "particles_piece",
     "particles",
@@ -76,6 +76,18 @@ def test_memory_covers_what_was_measured():
     }
     for step, size in measured.items():
         assert needs.memory(step, run(5000, 64), OPTIONS, 2) > 1.1 * size
+
+
+def test_averages_need_no_more_for_a_larger_class_unless_the_averager_takes_all_images_at_once():
+    assert needs.HELD == averaging.HELD
+    large = OPTIONS | {"ncls": 200}
+    few, many = (
+        needs.memory("classes_piece", run(n), large, 4) - needs.SPARE * needs.COLUMNS * n
+        for n in (10**6, 10**8)
+    )
+    assert few == pytest.approx(many)
+    assert needs.memory("classes_piece", run(10**6), large, 4) < 2000
+    assert needs.memory("classes_piece", run(10**6), large | {"classaverager": "median"}, 4) > 6000
 
 
 def test_time_covers_a_search_that_grows_with_the_fourth_power_of_the_box():

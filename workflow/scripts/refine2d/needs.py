@@ -2,8 +2,9 @@
 
 import math
 
+from refine2d.averagers import averager
 from refine2d.forecast import JOB, PAIR, PARTICLE
-from refine2d.names import most_scales
+from refine2d.names import most_scales, parse
 
 SPARE = 1.2
 START = 300.0  # MB of a job with compiled kernels, before it reads anything
@@ -12,6 +13,7 @@ TABLE = 2.5e-3  # MB a particle, of a STAR table in memory
 TEMPLATES = 512.0  # MB of rotated references, at most
 BATCH = 1024  # particles that are aligned at a time
 LARGEST = 3  # a large class, in mean sizes
+HELD = 1024  # members of a class in memory, as in `averaging`
 MINUTES = 10  # of any job, for a slow disk and a cold start
 SLOW = 3  # a core of a cluster may be that much slower
 
@@ -31,6 +33,9 @@ def memory(step: str, run, options: dict, threads: int) -> float:
     n, classes = run.n, options["ncls"]
     image, full = 4e-6 * run.working_box**2, 4e-6 * run.box**2
     table = TABLE * run.n_input
+    members = LARGEST * n / classes
+    if averager(parse("classaverager", options["classaverager"])).is_sum:
+        members = min(members, HELD)
     vectors = 8e-6 * n * (options["nbasis"] + 4)
     more = {
         "particles_piece": table + 20 * 64 * full,
@@ -39,7 +44,7 @@ def memory(step: str, run, options: dict, threads: int) -> float:
         "classes_init_piece": 6 * threads * LARGEST * max(2000 / classes, 10) * image,
         "simmx_piece": TEMPLATES + 8 * BATCH * image,
         "classmx": 3 * vectors,
-        "classes_piece": 6 * threads * LARGEST * n / classes * image,
+        "classes_piece": 6 * threads * members * image,
         "classes_full_piece": table + 16 * 64 * threads * full,
         "classes_mrcs": 2 * classes * full,
         "summary": vectors + classes * image + 30e-6 * run.chunk * classes,

@@ -4,8 +4,12 @@ A store is a small HDF5 file of per-particle columns, beside piece files with th
 count its rows; row r is input image ``number[r]``.
 """
 
+import os
 import zlib
 from dataclasses import fields
+from functools import lru_cache
+from io import FileIO
+from itertools import pairwise
 from pathlib import Path
 
 import h5py
@@ -15,6 +19,8 @@ from refine2d import fourier
 from refine2d.ctf import CtfTable, ctf, ring_power
 from refine2d.datasets import read
 from refine2d.errors import Damaged
+
+OPEN = 256  # piece files that are held open
 
 
 class ParticleStore:
@@ -61,7 +67,7 @@ class ParticleStore:
         self.n = len(self.number)
         self._starts = np.array([start for start, _ in sources])
         self._files = [self._folder / name for _, name in sources]
-        self._maps = [None] * len(sources)
+        self._opened = lru_cache(OPEN)(self._open)
 
     def images(self, rows) -> np.ndarray:
         """Prepared images, float32 (m, box, box), in the order of `rows`.
@@ -74,11 +80,12 @@ class ParticleStore:
         rows = np.atleast_1d(rows)
         piece = np.searchsorted(self._starts, rows, side="right") - 1
         out = np.empty((len(rows), self.box, self.box), np.float32)
-        for p in np.unique(piece):
-            mine = np.flatnonzero(piece == p)
-            out[mine] = block = self._map(p)[rows[mine] - self._starts[p]]
-            if (checksums(block) != self._crc[rows[mine]]).any():
-                raise self._damaged(p)
+        starts = np.flatnonzero((np.diff(rows, prepend=-9) != 1) | (np.diff(piece, prepend=-9) != 0))
+        for first, last in pairwise([*starts, len(rows)]):
+            self._read(piece[first], rows[first], out[first:last])
+        wrong = checksums(out) != self._crc[rows]
+        if wrong.any():
+            raise self._damaged(piece[wrong][0])
         return out
 
     def transfer(self, rows, box: int | None = None) -> np.ndarray:
@@ -134,16 +141,21 @@ class ParticleStore:
         transfer[self.premultiplied(rows)] = 1
         return transfer
 
-    def _map(self, p: int) -> np.ndarray:
-        if self._maps[p] is None:
-            try:
-                with h5py.File(self._files[p]) as file:
-                    images = file["images"]
-                    offset, shape = images.id.get_offset(), images.shape
-                self._maps[p] = np.memmap(self._files[p], np.float32, "r", offset, shape)
-            except (OSError, KeyError, ValueError):
-                raise self._damaged(p) from None
-        return self._maps[p]
+    def _read(self, p: int, row: int, out: np.ndarray) -> None:
+        """Rows of piece p from `row` on. They are not mapped: pages around them would count as the job's memory."""
+        file, offset = self._opened(p)
+        place = offset + int(row - self._starts[p]) * self.box**2 * out.itemsize
+        if os.preadv(file.fileno(), [out], place) != out.nbytes:
+            raise self._damaged(p)
+
+    def _open(self, p: int) -> tuple[FileIO, int]:
+        """The file of piece p, and where its images start in there."""
+        try:
+            with h5py.File(self._files[p]) as file:
+                offset = file["images"].id.get_offset()
+            return open(self._files[p], "rb", buffering=0), offset
+        except (OSError, KeyError):
+            raise self._damaged(p) from None
 
     def _damaged(self, p: int) -> Damaged:
         """Both have to be made again: the workflow would not miss the piece alone."""
