@@ -47,8 +47,4 @@ onstart:
 onsuccess:
     check_results()
     compare_with_forecast()
-    print(f"\nThe report, to open in a browser: {at('report.html')}")
-    print(f"The class averages, with their numbers of particles: {at('classes.png')}")
-    print(
-        f"Averages at full size: {at('classes.mrcs')}; each particle's class and pose: {at('particles.star')}\n"
-    )
+    tell_results()

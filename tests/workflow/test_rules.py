@@ -1,6 +1,7 @@
 """Rules that behave: what a change reruns, and what it leaves alone."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -76,6 +77,23 @@ def test_more_iterations_are_added(continued):
     }
     assert json.loads(after["state_03.json"])["iteration"] == 3
     assert continued.planned("iter=3") == {}
+
+
+def test_jobs_that_memory_has_no_room_for_wait(particles, tmp_path, monkeypatch):
+    small = "import psutil\nreal = psutil.virtual_memory()\npsutil.virtual_memory = lambda: real._replace(total={} << 20)\n"
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    at_once = {}
+    for megabytes in (600, 6000):
+        (tmp_path / "sitecustomize.py").write_text(small.format(megabytes))
+        pieces = tuple(f"run{megabytes}/particles/{chunk}.h5" for chunk in ("00", "01"))
+        printed = particles.run(f"path=run{megabytes}", flags=("--quiet", "host", "--force", *pieces))
+        at_once[megabytes] = max(int(count) for count in re.findall(r"Execute (\d) jobs", printed))
+    assert at_once == {600: 1, 6000: 2}
+
+
+def test_only_results_that_are_there_are_told(particles):
+    printed = particles.run("path=early", flags=("--until", "particles"))
+    assert "early/" not in printed.split("Forecast:")[1]
 
 
 def test_very_many_iterations_can_be_planned(particles):

@@ -4,6 +4,7 @@ import os
 import sys
 import time
 
+import psutil
 import yaml
 from snakemake.logging import logger
 from snakemake.settings.enums import Quietness
@@ -69,6 +70,17 @@ def check_results():
         )
 
 
+def tell_results():
+    """Called at the end: where to look, as far as it is there yet."""
+    results = {
+        "report.html": "The report, to open in a browser",
+        "classes.png": "The class averages, with their numbers of particles",
+        "classes.mrcs": "Averages at full size",
+        "particles.star": "Each particle's class and pose",
+    }
+    print("", *(f"{what}: {at(name)}" for name, what in results.items() if os.path.exists(at(name))), "", sep="\n")
+
+
 ITERATIONS = [f"{iteration:02d}" for iteration in range(1, OPTIONS.base["iter"] + 1)]
 LAST = ITERATIONS[-1]
 RESOLVED = option.resolve(OPTIONS.base, RUN.n, RUN.box, RUN.apix)
@@ -79,6 +91,7 @@ GROUPS = [runs.name(g, RUN.chunks) for g in range(min(RUN.chunks, OPTIONS.base["
 FIRST_CLASSES = [] if OPTIONS.base["initial"] else at("classmx_00.hdf")
 SETS = [at(f"sets/class_{runs.name(k, OPTIONS.base['ncls'])}.lst") for k in range(OPTIONS.base["ncls"])]
 CHUNKS = [runs.name(c, RUN.chunks) for c in range(RUN.chunks)]
+BUSY = 32  # cores that the pieces of a step should keep busy
 
 
 wildcard_constraints:
@@ -172,6 +185,11 @@ def code(script):
     return digest(os.path.join(SCRIPTS, f"{script}.py"))
 
 
+def threads_of(pieces, most):
+    """Threads of a job of a scattered step, at most `most`: many pieces keep cores busy better than many threads do."""
+    return max(1, min(most, BUSY // len(pieces)))
+
+
 def memory(step):
     """Memory in MB that a cluster gives to a job of a step, more at each further attempt."""
 
@@ -188,6 +206,10 @@ def minutes(step):
         return attempt * needs.minutes(step, RUN, RESOLVED, threads)
 
     return runtime
+
+
+if workflow.is_main_process and workflow.local_exec and "mem_mb" not in workflow.global_resources:
+    workflow.register_resource("mem_mb", psutil.virtual_memory().total >> 20)  # jobs wait rather than swap
 
 
 # ---- The console -----------------------------------------------------------------------------------------------------

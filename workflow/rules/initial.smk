@@ -93,7 +93,7 @@ else:
             at("benchmarks/classes_init_piece.{group}.tsv")
         conda:
             "../../envs/refine2d.yaml"
-        threads: 4
+        threads: threads_of(GROUPS, most=4)
         resources:
             mem_mb=memory("classes_init_piece"),
             runtime=minutes("classes_init_piece"),

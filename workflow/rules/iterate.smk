@@ -55,7 +55,7 @@ rule simmx_piece:
         at("benchmarks/simmx_piece.{YY}.{chunk}.tsv")
     conda:
         "../../envs/refine2d.yaml"
-    threads: 8
+    threads: threads_of(CHUNKS, most=8)
     resources:
         mem_mb=memory("simmx_piece"),
         runtime=minutes("simmx_piece"),
@@ -125,7 +125,7 @@ rule classes_piece:
         at("benchmarks/classes_piece.{YY}.{group}.tsv")
     conda:
         "../../envs/refine2d.yaml"
-    threads: 4
+    threads: threads_of(GROUPS, most=4)
     resources:
         mem_mb=memory("classes_piece"),
         runtime=minutes("classes_piece"),

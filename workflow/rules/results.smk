@@ -12,7 +12,7 @@ rule classes_full_piece:
         at("benchmarks/classes_full_piece.{group}.tsv")
     conda:
         "../../envs/refine2d.yaml"
-    threads: 4
+    threads: threads_of(GROUPS, most=4)
     resources:
         mem_mb=memory("classes_full_piece"),
         runtime=minutes("classes_full_piece"),
