@@ -80,7 +80,7 @@ def test_more_iterations_are_added(continued):
 
 
 def test_jobs_that_memory_has_no_room_for_wait(particles, tmp_path, monkeypatch):
-    small = "import psutil\nreal = psutil.virtual_memory()\npsutil.virtual_memory = lambda: real._replace(total={} << 20)\n"
+    small = "import psutil\nm = psutil.virtual_memory()._replace(total={} << 20)\npsutil.virtual_memory = lambda: m\n"
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     at_once = {}
     for megabytes in (600, 6000):
