@@ -6,8 +6,8 @@ import numpy as np
 from refine2d.errors import Damaged
 
 
-def read(file: h5py.File, name: str) -> np.ndarray:
-    """A dataset, whole.
+def stored(file: h5py.File, name: str) -> h5py.Dataset:
+    """A dataset, whose bytes are there.
 
     Raises
     ------
@@ -17,4 +17,9 @@ def read(file: h5py.File, name: str) -> np.ndarray:
     dataset = file.get(name)
     if not isinstance(dataset, h5py.Dataset) or dataset.id.get_storage_size() < dataset.nbytes:
         raise Damaged(f"{file.filename} is damaged: {name} is not what was written", file.filename)
-    return dataset[()]
+    return dataset
+
+
+def read(file: h5py.File, name: str) -> np.ndarray:
+    """A dataset, whole; errors as in `stored`."""
+    return stored(file, name)[()]

@@ -5,16 +5,18 @@ pixels of the input. In memory alignments are `transforms.ALIGNMENT` arrays, sco
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import h5py
 import numpy as np
 
-from refine2d.datasets import read
+from refine2d.datasets import stored
 from refine2d.files import atomic
 from refine2d.frc import resolution
 from refine2d.stacks.hdf import HdfWriter, read_hdf, read_headers, write_hdf
 from refine2d.transforms import ALIGNMENT, from_eman2, to_eman2
 
+BLOCK = 2**14  # rows of a projection written at a time
 UNTRIED = 1e24  # score of a reference that a particle was not compared with; large, since small is good
 
 MEMBER = np.dtype(
@@ -33,12 +35,18 @@ def write_arrays(path, **arrays: np.ndarray) -> None:
 
 
 def read_arrays(paths: Iterable, name: str) -> np.ndarray:
-    """One dataset of several pieces, joined along its first axis."""
-    found = []
+    """One dataset of several pieces, joined along its first axis; in memory but once."""
+    paths, ends = list(paths), [0]
     for path in paths:
         with h5py.File(path) as file:
-            found.append(read(file, name))
-    return np.concatenate(found)
+            piece = stored(file, name)
+            ends.append(ends[-1] + len(piece))
+            joined = (ends[-1], *piece.shape[1:]), piece.dtype
+    joined = np.empty(*joined)
+    for path, (first, last) in zip(paths, pairwise(ends), strict=True):
+        with h5py.File(path) as file:
+            joined[first:last] = stored(file, name)[()]
+    return joined
 
 
 # ---- classmx, simmx, projections -----------------------------------------------
@@ -130,13 +138,19 @@ def write_projection(
     header : dict, optional
         More attributes.
     """
-    images, headers = [vectors], [{"isvector": 1} | (header or {})]
-    if alignments is not None:
-        alpha, tx, ty, mirror, scale = to_eman2(alignments, binning)
-        images = [np.concatenate([np.stack([tx, ty, alpha, mirror], axis=1), vectors], axis=1)]
+    header = {"isvector": 1} | (header or {})
+    if alignments is None:
+        write_hdf(path, [vectors], [header])
+        return
+    alpha, tx, ty, mirror, scale = to_eman2(alignments, binning)
+    poses = np.stack([tx, ty, alpha, mirror], axis=1)
+    with HdfWriter(path) as writer:
+        image = writer.create((len(vectors), 4 + vectors.shape[1]), header, compressed=False)
+        for first in range(0, len(vectors), BLOCK):
+            rows = slice(first, first + BLOCK)
+            image[rows] = np.concatenate([poses[rows], vectors[rows]], axis=1)
         if (scale != 1).any():
-            images, headers = [*images, scale[:, None]], [*headers, {}]
-    write_hdf(path, images, headers)
+            writer.add(scale[:, None])
 
 
 def read_projection(path, binning: float = 1.0) -> tuple[np.ndarray, np.ndarray]:

@@ -193,7 +193,7 @@ class HdfWriter:
         self._next(np.shape(image), header).create_dataset("image", data=np.asarray(image, np.float32))
 
     def create(
-        self, shape: tuple[int, int], header: dict | None = None, fill: float = 0, rows: int | None = None
+        self, shape: tuple[int, int], header: dict | None = None, fill: float = 0, compressed: bool = True
     ) -> h5py.Dataset:
         """Append an image that is filled later, by slices of the returned dataset.
 
@@ -203,11 +203,13 @@ class HdfWriter:
         header : dict
         fill : float
             Value of the pixels that are never written; whole chunks of them take no space.
-        rows : int, optional
-            Rows a chunk, best those that are written at a time; about 256 KiB by default.
+        compressed : bool
+            In chunks of about 256 KiB; else pixels lie as in an image that was added, and `fill` means nothing.
         """
-        rows = min(rows or max(1, 2**16 // shape[1]), shape[0])
-        layout = {"chunks": (rows, shape[1]), "compression": "gzip", "fillvalue": np.float32(fill)}
+        layout = {}
+        if compressed:
+            rows = min(max(1, 2**16 // shape[1]), shape[0])
+            layout = {"chunks": (rows, shape[1]), "compression": "gzip", "fillvalue": np.float32(fill)}
         return self._next(shape, header).create_dataset("image", shape, np.float32, **layout)
 
     def _next(self, shape: tuple[int, ...], header: dict | None) -> h5py.Group:
