@@ -78,7 +78,12 @@ def tell_results():
         "classes.mrcs": "Averages at full size",
         "particles.star": "Each particle's class and pose",
     }
-    print("", *(f"{what}: {at(name)}" for name, what in results.items() if os.path.exists(at(name))), "", sep="\n")
+    print(
+        "",
+        *(f"{what}: {at(name)}" for name, what in results.items() if os.path.exists(at(name))),
+        "",
+        sep="\n",
+    )
 
 
 ITERATIONS = [f"{iteration:02d}" for iteration in range(1, OPTIONS.base["iter"] + 1)]
@@ -137,6 +142,14 @@ def before(name, first=[]):
         return at(name.format(YY=f"{iteration:02d}")) if iteration else first
 
     return file
+
+
+def members_before(wildcards):
+    """An input function: the pieces with the members of the averages that an iteration starts from, if they have any."""
+    iteration = int(wildcards.YY) - 1
+    if not iteration:
+        return [] if OPTIONS.base["initial"] else all_groups("classes_init/{group}.hdf")
+    return [at(f"classes_{iteration:02d}/{group}.hdf") for group in GROUPS]
 
 
 # ---- Parameters ------------------------------------------------------------------------------------------------------

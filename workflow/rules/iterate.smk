@@ -4,7 +4,9 @@
 
 rule allrefs:
     input:
+        particles=at("particles.h5"),
         classes=before("classes_{YY}.hdf", first=at("classes_init.hdf")),
+        members=members_before,
         state=before("state_{YY}.json"),
     output:
         allrefs=at("allrefs_{YY}.hdf"),

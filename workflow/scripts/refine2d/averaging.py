@@ -49,11 +49,11 @@ class Recipe:
     automask: bool = False
     reference: np.ndarray | None = None
 
-    def centred(self, image: np.ndarray, mask_radius: float) -> np.ndarray:
-        """The average, masked, with its particle at the centre."""
+    def offset(self, image: np.ndarray, mask_radius: float) -> np.ndarray:
+        """How far the average's particle is from the image centre, (2,) x, y; 0 where averages are not centred."""
         if self.center.name == "nocenter":
-            return image
-        return masked(shifted(image, offset(image, mask_radius, self.center, self.automask)), mask_radius)
+            return np.zeros(2)
+        return offset(image, mask_radius, self.center, self.automask)
 
     def of_halves(
         self, halves: tuple[np.ndarray, np.ndarray], mask_radius: float, floor: np.ndarray | float
@@ -143,7 +143,7 @@ def class_average(
     if rounds and space is not None and recipe.averager.is_sum:
         image = denoise.by_halves(image, recipe.of_halves(halves, plan.mask_radius, floor), space)
     for _ in range(rounds):
-        image = recipe.centred(image, plan.mask_radius)
+        image = centred(image, recipe.offset(image, plan.mask_radius), plan.mask_radius)
         alignments, quality = align_members(members, image, plan)
         kept = choose(quality, keep, keepsig)
         image, halves = members.average(alignments, kept, plan.mask_radius, floor)
@@ -384,6 +384,11 @@ def masked(image: np.ndarray, mask_radius: float) -> np.ndarray:
     level = image[..., outside].mean(-1)[..., None, None] if outside.any() else 0
     mask = soft_mask(box, mask_radius, max(0.0, min(3.0, box / 2 - mask_radius)))
     return ((image - level) * mask).astype(np.float32)
+
+
+def centred(image: np.ndarray, offset: np.ndarray, mask_radius: float) -> np.ndarray:
+    """A masked average (L, L) with the point at `offset` (2,) from its centre brought there, masked again."""
+    return masked(shifted(image, offset), mask_radius) if np.any(offset) else image
 
 
 def choose(quality: np.ndarray, keep: float, keepsig: bool) -> np.ndarray:

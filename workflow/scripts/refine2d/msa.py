@@ -65,8 +65,7 @@ def basis(points: np.ndarray, nvectors: int, noise: float = 0.0) -> Basis:
     variance = s**2 / len(flat)
     spanned = int((s > s[0] * 1e-6).sum()) if s[0] > 0 else 0
     count = max(1, min(nvectors, spanned))
-    vectors = vectors[:count]
-    vectors = vectors * np.sign(vectors[np.arange(count), np.abs(vectors).argmax(1)])[:, None]
+    vectors = signed(vectors[:count])
     share = variance[:count] / max(variance.sum(), 1e-300)
     return Basis(
         mean.reshape(shape).astype(np.float32),
@@ -75,6 +74,11 @@ def basis(points: np.ndarray, nvectors: int, noise: float = 0.0) -> Basis:
         share,
         noise,
     )
+
+
+def signed(vectors: np.ndarray) -> np.ndarray:
+    """Vectors (n, d), the largest entry of each positive."""
+    return vectors * np.sign(vectors[np.arange(len(vectors)), np.abs(vectors).argmax(1)])[:, None]
 
 
 def coordinates(points: np.ndarray, space: Basis) -> np.ndarray:

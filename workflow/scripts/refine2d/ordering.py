@@ -4,15 +4,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from .averaging import STANDARD, Recipe, masked
+from .averaging import STANDARD, Recipe, centred, masked
 from .fourier import ft, nrings
 from .search import Plan, References, align
-from .transforms import undo
+from .transforms import alignment, compose, undo
 
 
 def chain(
     images: np.ndarray, plan: Plan, threads: int = 1, recipe: Recipe = STANDARD
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Sort averages by similarity and align each to its most similar predecessor.
 
     The first average is the strongest. Then, again and again, the average with the best correlation to any one of the
@@ -35,8 +35,13 @@ def chain(
         (K,) int: number of each sorted average among `images`.
     aligned : ndarray
         (K, L, L) float32, sorted, centred and aligned, each interpolated once.
+    moved : ndarray
+        (K,) ALIGNMENT of the sorted averages, as they were, to `aligned`.
     """
-    images = np.stack([recipe.centred(image, plan.mask_radius) for image in images])
+    offsets = np.stack([recipe.offset(image, plan.mask_radius) for image in images])
+    images = np.stack(
+        [centred(image, at, plan.mask_radius) for image, at in zip(images, offsets, strict=True)]
+    )
     norm = np.linalg.norm(images.reshape(len(images), -1), axis=1)
     unit = images / np.maximum(norm, 1e-12)[:, None, None]
     y, c2 = ft(unit), np.zeros((len(unit), nrings(plan.box)), np.float32)
@@ -44,16 +49,19 @@ def chain(
     aligned = [images[order[0]]]
     left = np.delete(np.arange(len(images)), order[0])
     link = np.full(len(images), -np.inf)
-    pose = None
+    pose = alignment(np.zeros(len(images)))
     with ThreadPoolExecutor(threads) as pool:
         while len(left):
             last = aligned[-1] / max(np.linalg.norm(aligned[-1]), 1e-12)
             found = align(References(plan, last[None]), y[left], c2[left], 1, pool.map)[:, 0]
-            pose = np.zeros(len(images), found.dtype) if pose is None else pose
             better = found["score"] > link[left]
             pose[left[better]], link[left[better]] = found[better], found["score"][better]
             k = int(left[np.argmax(link[left])])
             order.append(k)
             aligned.append(masked(undo(images[k : k + 1], pose[k : k + 1])[0], plan.mask_radius))
             left = left[left != k]
-    return np.array(order), np.stack(aligned)
+    moved = compose(
+        alignment(np.zeros(len(images)), sx=offsets[:, 0], sy=offsets[:, 1]),
+        *(pose[name] for name in ("angle", "mirror", "sx", "sy")),
+    )
+    return np.array(order), np.stack(aligned), moved[order]
