@@ -219,3 +219,39 @@ def ctf_weighted(spectra, transfer, powers):
     for f, c in zip(spectra, transfer, strict=True):
         total += np.sign(c) * f * c**2
     return total / powers
+
+
+def spread_of_particles(store, poses, mean, mask, rings):
+    """Principal components of particles, by `eigenimages`' definition one coefficient at a time: (k, L, L) images."""
+    from refine2d import fourier, transforms
+
+    box, rows = store.box, []
+    inside = [(ky, kx) for ky in range(box) for kx in range(box // 2 + 1)]
+    inside = [at for at in inside if 0 < fourier.ring_index(box)[at] <= rings]
+    ring = [fourier.ring_index(box)[at] for at in inside]
+    twice = [math.sqrt(2 if 0 < kx < box // 2 else 1) for _, kx in inside]
+    expected = ft(mean * mask)
+    power = np.zeros(len(inside))
+    for i in range(len(poses)):
+        y, c2 = store.matched(np.array([i]))
+        aligned = ft(transforms.undo(fourier.ift(y, box), poses[i : i + 1])[0] * mask)
+        row = []
+        for at, k, weight in zip(inside, ring, twice, strict=True):
+            value = (aligned[at] - c2[0, k] * expected[at]) / math.sqrt(c2[0, k]) * weight
+            row += [value.real, value.imag]
+        rows.append(row)
+        power += c2[0, ring]
+    _, deviation, vectors = np.linalg.svd(np.array(rows), full_matrices=False)
+    power, ratio = power / len(poses), 2 * len(inside) * (mask**2).mean() / len(poses)
+    out = []
+    for strength, vector in zip(deviation**2 / len(poses), vectors, strict=True):
+        half = (strength + 1 - ratio) / 2
+        variance = 0.02 * strength
+        if strength > (1 + math.sqrt(ratio)) ** 2:
+            variance = max(variance, half + math.sqrt(half**2 - strength) - 1)
+        plane = np.zeros((box, box // 2 + 1), complex)
+        for n, (at, weight) in enumerate(zip(inside, twice, strict=True)):
+            back = math.sqrt(power[n]) / (power[n] + power.mean() * ratio / variance)
+            plane[at] = complex(vector[2 * n], vector[2 * n + 1]) / weight * back
+        out.append(fourier.ift(plane[None], box)[0] * mask)
+    return np.array(out)

@@ -24,7 +24,10 @@ def test_chain_sorts_and_aligns():
     poses = alignment(
         rng.uniform(0, 360, 7), rng.random(7) < 0.5, rng.uniform(-2, 2, 7), rng.uniform(-2, 2, 7)
     )
-    order, aligned = ordering.chain(undo(images, poses)[shuffle], Plan(BOX, 0.42 * BOX, 6))
+    posed = undo(images, poses)[shuffle]
+    order, aligned, moved = ordering.chain(posed, Plan(BOX, 0.42 * BOX, 6))
+    for brought, kept in zip(undo(posed[order], moved), aligned, strict=True):
+        assert np.corrcoef(brought.ravel(), kept.ravel())[0, 1] > 0.99
     steps = shuffle[order]
     start = np.flatnonzero(steps == steps[0])[0]
     assert sorted(steps) == list(range(7))
@@ -38,8 +41,9 @@ def test_chain_sorts_and_aligns():
 
 
 def test_a_single_average_is_a_chain():
-    order, aligned = ordering.chain(blobs(1), Plan(BOX, 0.42 * BOX, 6))
+    order, aligned, moved = ordering.chain(blobs(1), Plan(BOX, 0.42 * BOX, 6))
     assert order.tolist() == [0] and aligned.shape == (1, BOX, BOX)
+    assert moved["angle"] == 0 and not moved["mirror"]
 
 
 def test_references_are_spread_over_the_averages():

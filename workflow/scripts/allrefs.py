@@ -42,9 +42,8 @@ with job(snakemake) as task:
         )
         store = ParticleStore(task.input.particles)
         with ThreadPoolExecutor(task.threads) as pool:
-            space = eigenimages(
-                store, members["row"], alignments, images.mean(0), options.nbasis, radius, pool.map
-            )
+            known = store, members["row"], alignments, images.mean(0)
+            space = eigenimages(*known, options.nbasis, radius, noise, pool.map)
     else:
         space = basis(images, options.nbasis, noise)
     write_basis(task.output.basis, space)

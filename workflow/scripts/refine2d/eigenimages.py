@@ -26,6 +26,7 @@ def eigenimages(
     mean: np.ndarray,
     nvectors: int,
     mask_radius: float,
+    noise: float = 0.0,
     run: Callable = map,
 ) -> Basis:
     """The strongest principal components of aligned particles.
@@ -46,13 +47,15 @@ def eigenimages(
         Number of vectors.
     mask_radius : float
         Pixels.
+    noise : float
+        Of the result: what noise adds to the variance of averages along each vector (`denoise.per_component`).
     run : callable
         As for `search.align`.
 
     Returns
     -------
     Basis
-        Of images, without noise: `eigval` is the variance of the particles themselves, by the spiked model (Baik &
+        Of images. `signal` is the variance of the particles without their noise, by the spiked model (Baik &
         Silverstein 2006, doi:10.1016/j.jmva.2005.08.003).
     """
     count = min(len(rows), SAMPLE)
@@ -74,16 +77,18 @@ def eigenimages(
         total, power = total + each[0], power + each[1]
     eigval, vectors = np.linalg.eigh(total / count)
     eigval, vectors = eigval[: -nvectors - 1 : -1], np.ascontiguousarray(vectors.T[: -nvectors - 1 : -1])
-    strength = np.sqrt(np.where(power > 0, power / count, np.inf))
-    images = band.images(vectors.view(np.complex128) / strength) * mask
-    spread = np.sqrt(spiked(eigval, len(total) * float((mask**2).mean()) / count))
+    ratio, power = len(total) * float((mask**2).mean()) / count, power / count
+    variance = spiked(eigval, ratio)[:, None]
+    # Divided by sqrt(c2), but for rings that show too little: about ratio / variance of a component is noise.
+    back = np.sqrt(power) / (power + power.mean() * ratio / variance)
+    images = band.images(vectors.view(np.complex128) * back) * mask
     _, deviation, vectors = np.linalg.svd(
-        spread[:, None] * images.reshape(len(images), -1).astype(np.float64), full_matrices=False
+        np.sqrt(variance) * images.reshape(len(images), -1).astype(np.float64), full_matrices=False
     )
     kept = deviation > 1e-6 * deviation[0]
     variance = deviation[kept] ** 2
     vectors = signed(vectors[kept]).reshape(-1, box, box).astype(np.float32)
-    return Basis(mean, vectors, variance, variance / variance.sum())
+    return Basis(mean, vectors, variance + noise, variance / variance.sum(), noise)
 
 
 def spiked(eigval: np.ndarray, ratio: float) -> np.ndarray:
@@ -92,12 +97,14 @@ def spiked(eigval: np.ndarray, ratio: float) -> np.ndarray:
     Parameters
     ----------
     eigval : ndarray
-        (k,) float64.
+        (k,) float64; those that noise alone could have are behind nothing.
     ratio : float
         Dimensions over samples.
     """
     half = (eigval + 1 - ratio) / 2
-    return np.maximum(half + np.sqrt(np.maximum(half**2 - eigval, 0)) - 1, 0.02 * eigval)
+    above = eigval > (1 + np.sqrt(ratio)) ** 2
+    variance = np.where(above, half + np.sqrt(np.maximum(half**2 - eigval, 0)) - 1, 0)
+    return np.maximum(variance, 0.02 * eigval)
 
 
 class Band:
