@@ -248,10 +248,10 @@ def spread_of_particles(store, poses, mean, mask, rings):
         half = (strength + 1 - ratio) / 2
         variance = 0.02 * strength
         if strength > (1 + math.sqrt(ratio)) ** 2:
-            variance = max(variance, half + math.sqrt(half**2 - strength) - 1)
+            true = half + math.sqrt(half**2 - strength) - 1
+            variance = max(variance, true * (1 - ratio / true**2) / (1 + ratio / true))
         plane = np.zeros((box, box // 2 + 1), complex)
         for n, (at, weight) in enumerate(zip(inside, twice, strict=True)):
-            back = math.sqrt(power[n]) / (power[n] + power.mean() * ratio / variance)
-            plane[at] = complex(vector[2 * n], vector[2 * n + 1]) / weight * back
-        out.append(fourier.ift(plane[None], box)[0] * mask)
+            plane[at] = complex(vector[2 * n], vector[2 * n + 1]) / weight / math.sqrt(power[n])
+        out.append(math.sqrt(variance) * fourier.ift(plane[None], box)[0] * mask)
     return np.array(out)

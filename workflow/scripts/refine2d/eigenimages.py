@@ -55,8 +55,7 @@ def eigenimages(
     Returns
     -------
     Basis
-        Of images. `signal` is the variance of the particles without their noise, by the spiked model (Baik &
-        Silverstein 2006, doi:10.1016/j.jmva.2005.08.003).
+        Of images. `signal` is the variance of the particles without their noise, by the spiked model (`spiked`).
     """
     count = min(len(rows), SAMPLE)
     chosen = np.arange(count) * len(rows) // count
@@ -77,13 +76,11 @@ def eigenimages(
         total, power = total + each[0], power + each[1]
     eigval, vectors = np.linalg.eigh(total / count)
     eigval, vectors = eigval[: -nvectors - 1 : -1], np.ascontiguousarray(vectors.T[: -nvectors - 1 : -1])
-    ratio, power = len(total) * float((mask**2).mean()) / count, power / count
-    variance = spiked(eigval, ratio)[:, None]
-    # Divided by sqrt(c2), but for rings that show too little: about ratio / variance of a component is noise.
-    back = np.sqrt(power) / (power + power.mean() * ratio / variance)
-    images = band.images(vectors.view(np.complex128) * back) * mask
+    variance = spiked(eigval, len(total) * float((mask**2).mean()) / count)
+    strength = np.sqrt(np.where(power > 0, power / count, np.inf))
+    images = band.images(vectors.view(np.complex128) / strength) * mask
     _, deviation, vectors = np.linalg.svd(
-        np.sqrt(variance) * images.reshape(len(images), -1).astype(np.float64), full_matrices=False
+        np.sqrt(variance)[:, None] * images.reshape(len(images), -1).astype(np.float64), full_matrices=False
     )
     kept = deviation > 1e-6 * deviation[0]
     variance = deviation[kept] ** 2
@@ -92,7 +89,10 @@ def eigenimages(
 
 
 def spiked(eigval: np.ndarray, ratio: float) -> np.ndarray:
-    """Variances behind eigenvalues of a sample covariance in white noise of unit variance; at least a fiftieth of them.
+    """Variances along the eigenvectors of a sample covariance, without white noise of unit variance.
+
+    An eigenvector is off the true one by an angle that noise makes, too: the variance is that along the true one times
+    the cosine's square (Donoho, Gavish & Johnstone 2018, doi:10.1214/17-AOS1601).
 
     Parameters
     ----------
@@ -100,11 +100,17 @@ def spiked(eigval: np.ndarray, ratio: float) -> np.ndarray:
         (k,) float64; those that noise alone could have are behind nothing.
     ratio : float
         Dimensions over samples.
+
+    Returns
+    -------
+    ndarray
+        (k,) float64, at least a fiftieth of the eigenvalues.
     """
     half = (eigval + 1 - ratio) / 2
     above = eigval > (1 + np.sqrt(ratio)) ** 2
-    variance = np.where(above, half + np.sqrt(np.maximum(half**2 - eigval, 0)) - 1, 0)
-    return np.maximum(variance, 0.02 * eigval)
+    variance = np.where(above, half + np.sqrt(np.maximum(half**2 - eigval, 0)) - 1, np.sqrt(ratio))
+    cosine2 = np.maximum(1 - ratio / variance**2, 0) / (1 + ratio / variance)
+    return np.maximum(variance * cosine2, 0.02 * eigval)
 
 
 class Band:
