@@ -98,7 +98,9 @@ def main() -> None:
     make_run(given.scratch, given.n, given.ncls, given.iter)
     collecting.ParticleStore = lambda path: Noise(given.n)
     start = time.perf_counter()
-    report = collecting.collect(given.scratch, given.iter, 200.0, RUN, {})
+    values = {"iter": given.iter, "classcmp": "ml"}
+    listed = {name: [(0, given.iter, value)] for name, value in values.items()}
+    report = collecting.collect(given.scratch, given.iter, 200.0, RUN, listed)
     write_page(given.scratch / "report.html", report, [])
     size = (given.scratch / "report.html").stat().st_size / 1e6
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
