@@ -234,6 +234,8 @@ def spread_of_particles(store, poses, mean, mask, rings):
     power = np.zeros(len(inside))
     for i in range(len(poses)):
         y, c2 = store.matched(np.array([i]))
+        every = np.arange(c2.shape[1])
+        c2 = np.interp(every / poses["scale"][i], every, c2[0])[None]
         aligned = ft(transforms.undo(fourier.ift(y, box), poses[i : i + 1])[0] * mask)
         row = []
         for at, k, weight in zip(inside, ring, twice, strict=True):

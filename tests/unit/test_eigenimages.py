@@ -23,7 +23,7 @@ def directions():
     return np.linalg.qr(images.T)[0].T.reshape(3, BOX, BOX).astype(np.float32)
 
 
-def varied(count, seed=0, noise=NOISE):
+def varied(count, seed=0, noise=NOISE, spread=0.0):
     """Particles that differ along `directions`, in planted poses, with CTF and noise: a store, their poses."""
     rng = np.random.default_rng(seed)
     shares = rng.standard_normal((count, 3)) * DEVIATIONS
@@ -33,6 +33,7 @@ def varied(count, seed=0, noise=NOISE):
         rng.random(count) < 0.5,
         rng.uniform(-2, 2, count),
         rng.uniform(-2, 2, count),
+        scale=np.linspace(1 - spread, 1 + spread, count),
     )
     transfer = ctf(table(count, seed), BOX, APIX)
     images = ift(ft(undo(clean, inverse(poses))) * transfer, BOX)
@@ -60,8 +61,9 @@ def test_noise_alone_has_no_variance():
     assert space.eigval.max() < 0.1 * NOISE
 
 
-def test_the_space_is_that_of_its_definition():
-    store, poses = varied(60, noise=0.5)
+@pytest.mark.parametrize("spread", [0.0, 0.15])
+def test_the_space_is_that_of_its_definition(spread):
+    store, poses = varied(60, noise=0.5, spread=spread)
     space = eigenimages.eigenimages(store, np.arange(60), poses, MEAN, 4, RADIUS)
     twin = spread_of_particles(store, poses, MEAN, MASK, eigenimages.RINGS)[:4]
     shown = coordinates(space.mean + twin, space)

@@ -112,8 +112,10 @@ def test_alignments_that_undo_the_truth_have_no_error(known) -> None:
 
     rng = np.random.default_rng(2)
     direction = rng.uniform(0, 2 * np.pi, SIM.n)
-    turned = transforms.compose(alignments, angle=rng.uniform(-4, 4, SIM.n))
-    moved = transforms.compose(turned, sx=1.5 * np.cos(direction), sy=1.5 * np.sin(direction))
+    turned = transforms.compose(alignments, transforms.alignment(rng.uniform(-4, 4, SIM.n)))
+    moved = transforms.compose(
+        turned, transforms.alignment(sx=1.5 * np.cos(direction), sy=1.5 * np.sin(direction))
+    )
     angle, shift = score.alignment_errors(score.Run(labels, run.rows, run.kept, moved), known)
     assert angle == pytest.approx(2, abs=0.3)
     assert shift == pytest.approx(1.5, abs=0.15)

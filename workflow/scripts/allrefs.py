@@ -35,11 +35,8 @@ with job(snakemake) as task:
 
     if task.input.members:
         members = read_members(task.input.members)
-        members, move = members[members["kept"]], moved[np.argsort(order)]
-        move = move[members["class"]]
-        alignments = compose(
-            members["alignment"], *(move[name] for name in ("angle", "mirror", "sx", "sy", "scale"))
-        )
+        members, place = members[members["kept"]], np.argsort(order)
+        alignments = compose(members["alignment"], moved[place[members["class"]]])
         store = ParticleStore(task.input.particles)
         with ThreadPoolExecutor(task.threads) as pool:
             known = store, members["row"], alignments, images.mean(0)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .fourier import ft, ift, plane_weights, ring_index, soft_mask
+from .fourier import ft, ift, plane_weights, ring_index, soft_mask, stretched
 from .msa import Basis, signed
 from .particles import ParticleStore
 from .transforms import undo
@@ -59,15 +59,15 @@ def eigenimages(
     """
     count = min(len(rows), SAMPLE)
     chosen = np.arange(count) * len(rows) // count
-    box, band = store.box, Band(store.box)
+    box, low = store.box, LowRings(store.box)
     mask = soft_mask(box, mask_radius)
-    expected = band.read(mean[None] * mask)
+    expected = low.read(mean[None] * mask)
 
     def covariance(first: int) -> tuple[np.ndarray, np.ndarray]:
         mine = chosen[first : first + BLOCK]
         y, c2 = store.matched(rows[mine])
-        power = c2.take(band.ring, axis=1)
-        shown = band.read(undo(ift(y, box), alignments[mine]) * mask) - power * expected
+        power = stretched(c2, alignments[mine]["scale"]).take(low.ring, axis=1)
+        shown = low.read(undo(ift(y, box), alignments[mine]) * mask) - power * expected
         white = np.where(power > 0, shown / np.sqrt(np.where(power > 0, power, 1)), 0).view(np.float32)
         return (white.T @ white).astype(np.float64), power.sum(0, dtype=np.float64)
 
@@ -78,7 +78,7 @@ def eigenimages(
     eigval, vectors = eigval[: -nvectors - 1 : -1], np.ascontiguousarray(vectors.T[: -nvectors - 1 : -1])
     variance = spiked(eigval, len(total) * float((mask**2).mean()) / count)
     strength = np.sqrt(np.where(power > 0, power / count, np.inf))
-    images = band.images(vectors.view(np.complex128) / strength) * mask
+    images = low.images(vectors.view(np.complex128) / strength) * mask
     _, deviation, vectors = np.linalg.svd(
         np.sqrt(variance)[:, None] * images.reshape(len(images), -1).astype(np.float64), full_matrices=False
     )
@@ -113,7 +113,7 @@ def spiked(eigval: np.ndarray, ratio: float) -> np.ndarray:
     return np.maximum(variance * cosine2, 0.02 * eigval)
 
 
-class Band:
+class LowRings:
     """Coefficients of images up to ring `RINGS`, so scaled that sums over them are sums over the whole plane.
 
     Attributes

@@ -60,8 +60,5 @@ def chain(
             order.append(k)
             aligned.append(masked(undo(images[k : k + 1], pose[k : k + 1])[0], plan.mask_radius))
             left = left[left != k]
-    moved = compose(
-        alignment(np.zeros(len(images)), sx=offsets[:, 0], sy=offsets[:, 1]),
-        *(pose[name] for name in ("angle", "mirror", "sx", "sy")),
-    )
+    moved = compose(alignment(np.zeros(len(images)), sx=offsets[:, 0], sy=offsets[:, 1]), pose)
     return np.array(order), np.stack(aligned), moved[order]

@@ -41,11 +41,11 @@ def read_arrays(paths: Iterable, name: str) -> np.ndarray:
         with h5py.File(path) as file:
             piece = stored(file, name)
             ends.append(ends[-1] + len(piece))
-            joined = (ends[-1], *piece.shape[1:]), piece.dtype
-    joined = np.empty(*joined)
+            each, dtype = piece.shape[1:], piece.dtype
+    joined = np.empty((ends[-1], *each), dtype)
     for path, (first, last) in zip(paths, pairwise(ends), strict=True):
         with h5py.File(path) as file:
-            joined[first:last] = stored(file, name)[()]
+            joined[first:last] = file[name][()]
     return joined
 
 

@@ -48,30 +48,30 @@ def alignment(angle=0, mirror=False, sx=0, sy=0, ref=0, score=0, scale=1) -> np.
     return out
 
 
-def compose(first: np.ndarray, angle=0, mirror=False, sx=0, sy=0, scale=1) -> np.ndarray:
+def compose(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """An alignment followed by a second one, which acts on the reference frame.
 
     Parameters
     ----------
     first : ALIGNMENT array
         ``p = scale1 R1 M1 u + s1``; its ref and score are kept.
-    angle, mirror, sx, sy, scale : arrays or numbers that broadcast with `first`
+    second : ALIGNMENT array that broadcasts with `first`
         ``u = scale2 R2 M2 u2 + s2``, so that the result maps u2 to p.
 
     Returns
     -------
     ALIGNMENT array
     """
-    mirror = np.asarray(mirror, bool)
-    dx, dy = _rotate(first["angle"], np.where(first["mirror"], -1, 1) * np.asarray(sx, float), sy)
+    sign = np.where(first["mirror"], -1.0, 1.0)
+    dx, dy = _rotate(first["angle"], sign * second["sx"], second["sy"])
     return alignment(
-        first["angle"] + np.where(first["mirror"], -1.0, 1.0) * angle,
-        first["mirror"] ^ mirror,
+        first["angle"] + sign * second["angle"],
+        first["mirror"] ^ second["mirror"],
         first["sx"] + first["scale"] * dx,
         first["sy"] + first["scale"] * dy,
         first["ref"],
         first["score"],
-        first["scale"] * scale,
+        first["scale"] * second["scale"],
     )
 
 

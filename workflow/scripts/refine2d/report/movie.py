@@ -81,9 +81,7 @@ def common_frame(members: np.ndarray, numbers: list[int], averages: np.ndarray, 
         flat = np.ones((1, y.shape[-1]), np.float32)
         (to_first,) = align(reference, y, flat, nbest=1)[:, 0]
         mine = members["class"] == number
-        alignments[mine] = compose(
-            alignments[mine], *(to_first[name] for name in ("angle", "mirror", "sx", "sy"))
-        )
+        alignments[mine] = compose(alignments[mine], to_first)
     return alignments
 
 
