@@ -120,9 +120,9 @@ def _means(vectors: np.ndarray, labels: np.ndarray, count: int, run: Callable) -
 
     def sums(start: int) -> tuple[np.ndarray, np.ndarray]:
         mine = labels[start : start + SPAN]
-        classes, first = np.unique(np.sort(mine), return_index=True)
-        members = vectors[start : start + SPAN][np.argsort(mine, kind="stable")]
-        return classes, np.add.reduceat(members, first, axis=0, dtype=np.float64)
+        order = np.argsort(mine, kind="stable")
+        classes, first = np.unique(mine[order], return_index=True)
+        return classes, np.add.reduceat(vectors[start + order], first, axis=0, dtype=np.float64)
 
     total = np.zeros((count, vectors.shape[1]))
     for classes, part in run(sums, range(0, len(vectors), SPAN)):

@@ -41,6 +41,7 @@ def memory(step: str, run, options: dict, threads: int) -> float:
         "particles_piece": table + 20 * 64 * full,
         "particles": table,
         "input_fp": 8 * max(2000, 10 * classes) * image,
+        "allrefs": 10 * classes * image + 8 * 256 * threads * image,
         "classes_init_piece": 6 * threads * LARGEST * max(2000 / classes, 10) * image,
         "simmx_piece": TEMPLATES + 8 * BATCH * image,
         "classmx": 3 * vectors,
