@@ -73,6 +73,17 @@ def test_a_lock_of_a_killed_process_is_taken_over(held):
     assert owner(folder)["pid"] == os.getpid()
 
 
+def test_only_the_lock_of_a_dead_process_is_cleared(held):
+    folder, process = held
+    lock.clear(folder)
+    assert Path(folder, "lock.json").exists()
+    process.kill()
+    process.wait()
+    lock.clear(folder)
+    lock.clear(folder)
+    assert not Path(folder, "lock.json").exists()
+
+
 def test_another_process_of_the_same_number_is_not_the_owner(held):
     folder, _ = held
     owner(folder, start=owner(folder)["start"] - 1)

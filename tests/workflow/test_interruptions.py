@@ -1,5 +1,6 @@
 """Whatever happens to a run, the same command finishes it with the same bytes."""
 
+import json
 import os
 import signal
 import subprocess
@@ -8,6 +9,8 @@ import time
 import h5py
 import pytest
 from interrupting import Tally, interrupt
+
+from refine2d import lock
 
 SEED, KILLS = 4, 10
 
@@ -125,3 +128,14 @@ def test_a_damaged_table_is_made_again_alone(continued):
     assert continued.planned()["classmx"] == 1 and "simmx_piece" not in continued.planned()
     continued.run()
     assert different(continued.results(), before) == []
+
+
+def test_the_lock_of_a_command_killed_at_its_very_end_goes_with_the_next(continued):
+    """All files are there, so that no job starts; the lock that SIGKILL left is nobody's."""
+    dead = subprocess.Popen(["true"])
+    owner = lock._owner(dead.pid)
+    dead.wait()
+    left = continued.folder / "run/lock.json"
+    left.write_text(json.dumps(owner | {"start": -1}))
+    assert "Nothing to be done" in continued.run(flags=("--quiet", "host"))
+    assert not left.exists()

@@ -45,6 +45,8 @@ try:
     RUN = runs.open_run(PATH, OPTIONS.base, check=workflow.is_main_process)
 except UserError as mistakes:
     sys.exit(f"\n{mistakes}\n")
+if workflow.is_main_process:
+    lock.clear(PATH)
 
 
 def lock_run():

@@ -12,6 +12,7 @@ import socket
 import threading
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -51,6 +52,15 @@ def take(folder: str) -> None:
     files.bring_to_now(folder)
     os.environ[VARIABLE] = os.path.realpath(folder)
     _pass_on_sigterm(folder)
+
+
+def clear(folder: str) -> None:
+    """Remove the lock that a killed workflow left: where no job is left to do, none takes it over."""
+    path = Path(folder, NAME)
+    held = _read(path)
+    if held and not _in_use(folder, held):
+        with suppress(OSError):
+            _remove(path, held)
 
 
 def processes(folder: str) -> list[psutil.Process]:
