@@ -10,7 +10,7 @@ import yaml
 from refine2d import lock, options, run
 from refine2d.errors import UserError
 from refine2d.stacks.mrc import write_mrcs
-from refine2d.stacks.star import write_star
+from refine2d.stacks.star_text import write_star
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())

@@ -9,13 +9,13 @@ from scipy import ndimage
 from refine2d import tables
 from refine2d.cryosparc import particle_records
 from refine2d.ctf import CtfTable
-from refine2d.relion import class_blocks, particle_blocks
+from refine2d.relion import class_blocks, write_particles
 from refine2d.stacks import cs
 from refine2d.stacks.arrays import write_npy
 from refine2d.stacks.hdf import read_hdf, read_headers
 from refine2d.stacks.mrc import write_mrcs
 from refine2d.stacks.opening import open_source
-from refine2d.stacks.star import read_star, write_star
+from refine2d.stacks.star_text import read_star, write_star
 from refine2d.transforms import alignment, from_relion, inverse, rescale, undo
 
 N = 4
@@ -132,7 +132,8 @@ def test_each_particle_is_written_in_its_own_pixels():
     assert records["alignments2D/psize_A"].tolist() == [2, 1, 2, 1]
     assert records["blob/shape"][:, 0].tolist() == [17, 34, 17, 34]
     angstrom = records["alignments2D/shift"] * records["alignments2D/psize_A"][:, None]
-    blocks = particle_blocks(source, store(), np.arange(N), LABELS, POSES)["particles"]
+    write_particles("out.star", source, store(), np.arange(N), LABELS, POSES)
+    blocks = read_star("out.star")["particles"]
     for axis, name in enumerate("XY"):
         expected = [float(value) for value in blocks[f"rlnOrigin{name}Angst"]]
         np.testing.assert_allclose(angstrom[:, axis], expected, atol=1e-5)
@@ -187,7 +188,7 @@ def test_a_simmx_of_ours_reads_back(tmp_path):
 def test_the_star_file_of_a_cs_input_is_of_today(shared):
     folder = shared / "formats"
     source = open_source(folder / "cryosparc/empiar_10076_7.cs", project=folder / "relion")
-    write_star("out.star", particle_blocks(source, store(), np.arange(N), LABELS, POSES))
+    write_particles("out.star", source, store(), np.arange(N), LABELS, POSES)
     blocks = read_star("out.star")
     assert blocks["optics"]["rlnOpticsGroupName"].tolist() == ["exp_group_23"]
     assert blocks["particles"]["rlnClassNumber"].tolist() == ["3", "1", "2", "1"]

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 import starfile
 
+from refine2d import relion
 from refine2d.ctf import CtfTable
-from refine2d.relion import class_blocks, particle_blocks
+from refine2d.relion import class_blocks, write_particles
+from refine2d.stacks import star_text
 from refine2d.stacks.mrc import write_mrcs
 from refine2d.stacks.opening import open_source
-from refine2d.stacks.star import read_star, write_star
+from refine2d.stacks.star_text import read_star, write_star
 from refine2d.transforms import alignment, from_relion
 
 N = 6
@@ -61,9 +63,10 @@ def store(rows_of_input, ctf=None):
     return SimpleNamespace(number=number, apix=4.0, input_apix=2.0, input_box=16, group=group, ctf=ctf)
 
 
-def written(path, blocks):
-    write_star(path, blocks)
-    return read_star(path)
+def written(source, store, rows=(0, 1, 2, 3)):
+    """The blocks of a STAR file with 4 particles of a source."""
+    write_particles("out.star", source, store, np.array(rows), LABELS, POSES)
+    return read_star("out.star")
 
 
 @pytest.mark.parametrize(
@@ -73,7 +76,7 @@ def test_a_star_input_is_kept_and_gains_columns(project, name, block, unit, pixe
     source = open_source(f"data/{name}.star")
     rows = np.array([0, 1, 3, 4])
     numbers = np.array([0, 1, 2, 4, 5])[rows]
-    blocks = written("out.star", particle_blocks(source, store([0, 1, 2, 4, 5]), rows, LABELS, POSES))
+    blocks = written(source, store([0, 1, 2, 4, 5]), rows)
     before = read_star(f"data/{name}.star")
     assert list(blocks) == list(before)
     after = blocks.pop(block)
@@ -98,10 +101,30 @@ def test_a_star_input_is_kept_and_gains_columns(project, name, block, unit, pixe
     np.testing.assert_allclose(score, POSES["score"], rtol=1e-5)
 
 
+@pytest.mark.parametrize("path", ["new.star", "old.star", "p.mrcs"])
+def test_parts_make_no_difference(project, monkeypatch, path):
+    source = open_source(f"data/{path}")
+    written(source, store(range(N)), np.array([0, 1, 4, 5]))
+    whole = (project / "out.star").read_bytes()
+    for module in (star_text, relion):
+        monkeypatch.setattr(module, "BATCH", 2)
+    written(source, store(range(N)), np.array([0, 1, 4, 5]))
+    assert (project / "out.star").read_bytes() == whole
+
+
+def test_a_list_of_averages_gains_names_of_images(project):
+    names = [f"{i + 1}@p.mrcs" for i in range(N)]
+    write_star("data/model.star", {"model_classes": {"rlnReferenceImage": names, "rlnNote": ["a"] * N}})
+    block = written(open_source("data/model.star"), store(range(N)))["model_classes"]
+    assert block["rlnReferenceImage"].tolist() == names[:4] and block["rlnNote"].tolist() == ["a"] * 4
+    assert block["rlnImageName"].tolist() == [f"{i + 1:06d}@data/p.mrcs" for i in range(4)]
+    assert block["rlnClassNumber"].tolist() == [str(label + 1) for label in LABELS]
+
+
 def test_names_that_are_found_from_the_project_stay(project, monkeypatch):
     monkeypatch.chdir(project / "data")
     source = open_source("new.star")
-    blocks = particle_blocks(source, store(range(N)), np.arange(4), LABELS, POSES)
+    blocks = written(source, store(range(N)))
     assert list(blocks["particles"]["rlnImageName"]) == [f"{i + 1:06d}@p.mrcs" for i in range(4)]
 
 
@@ -111,7 +134,7 @@ def test_another_input_becomes_a_star_file_of_today(project):
         column + 9000, column + 8000, column, 0 * column, 0 * column + 300, 0 * column + 2.7, 0 * column + 0.1
     )
     source = open_source("data/p.mrcs")
-    write_star("out.star", particle_blocks(source, store(range(N), table), np.arange(4), LABELS, POSES))
+    written(source, store(range(N), table))
     blocks = starfile.read("out.star", always_dict=True)
     assert blocks["optics"]["rlnImagePixelSize"].tolist() == [2.0]
     assert blocks["optics"]["rlnVoltage"].tolist() == [300.0]
@@ -125,12 +148,12 @@ def test_another_input_becomes_a_star_file_of_today(project):
 
 def test_a_table_of_another_program_is_not_carried_into_a_star_file(project):
     source = replace(open_source("data/p.mrcs"), read_table=lambda: np.zeros(N, [("uid", "u8")]))
-    blocks = particle_blocks(source, store(range(N)), np.arange(4), LABELS, POSES)
+    blocks = written(source, store(range(N)))
     assert list(blocks) == ["optics", "particles"] and len(blocks["particles"]["rlnClassNumber"]) == 4
 
 
 def test_an_input_without_ctf_says_nothing_of_it(project):
-    blocks = particle_blocks(open_source("data/p.mrcs"), store(range(N)), np.arange(4), LABELS, POSES)
+    blocks = written(open_source("data/p.mrcs"), store(range(N)))
     assert not any(
         "Defocus" in column or "Voltage" in column for block in blocks.values() for column in block
     )

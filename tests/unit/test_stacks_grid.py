@@ -11,7 +11,7 @@ from refine2d.fourier import crop
 from refine2d.stacks.grid import resampling
 from refine2d.stacks.mrc import write_mrcs
 from refine2d.stacks.opening import open_source
-from refine2d.stacks.star import read_star, write_star
+from refine2d.stacks.star_text import read_star, write_star
 
 
 def blobs(box, apix, width=9.0):

@@ -82,7 +82,7 @@ def test_a_compressed_stack_is_unpacked_once(tmp_path, cache, opener):
     source = open_source(path)
     np.testing.assert_array_equal(source.images([8, 1]), images[[8, 1]])
     assert source.optics[0].apix == 2.5
-    assert source.locations()[1][0] == str(path) and source.files() == [str(path)]
+    assert source.locations([0])[1][0] == str(path) and source.files() == [str(path)]
     (unpacked,) = cache.iterdir()
     before = unpacked.stat().st_ino
     open_source(path)

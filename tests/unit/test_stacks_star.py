@@ -1,5 +1,7 @@
 """RELION STAR: old and new tables, where stacks are looked for, text carried through, damaged files."""
 
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 import starfile
@@ -7,9 +9,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from refine2d.errors import UserError
+from refine2d.stacks import star_text
 from refine2d.stacks.mrc import write_mrcs
 from refine2d.stacks.opening import open_source
-from refine2d.stacks.star import read_star, write_star
+from refine2d.stacks.star_text import read_star, write_star
 
 OPTICS = {
     "rlnOpticsGroup": ["1", "2"],
@@ -64,11 +67,15 @@ def test_optics_table(stacks):
     assert source.ctf.angle.tolist() == [10, -20, 30]
     assert source.ctf.phase.tolist() == [0, 90, 0]
     assert source.ctf.voltage.tolist() == [200, 300, 200]
-    index, files = source.locations()
+    index, files = source.locations(np.arange(3))
     assert index.tolist() == [1, 0, 2]
     assert files == [str(stacks / name) for name in ("a.mrcs", "b.mrcs", "a.mrcs")]
     assert source.files() == [str(stacks / name) for name in ("x.star", "a.mrcs", "b.mrcs")]
-    assert source.table["particles"]["rlnImageName"].tolist() == PARTICLES["rlnImageName"]
+    ((_, optics, none), (_, part, mine)) = source.table.parts(np.array([0, 2]))
+    assert (none, mine) == (None, slice(0, 2)) and len(optics["rlnOpticsGroup"]) == len(
+        OPTICS["rlnOpticsGroup"]
+    )
+    assert part["rlnImageName"].tolist() == [PARTICLES["rlnImageName"][number] for number in (0, 2)]
 
 
 def test_optics_groups_without_particles_are_left_out(stacks):
@@ -154,11 +161,12 @@ def test_any_text_reads_back_untouched(tmp_path_factory, labels, n, data):
     path = tmp_path_factory.mktemp("star") / "x.star"
     block = {label: data.draw(st.lists(STRINGS, min_size=n, max_size=n)) for label in labels}
     simple = {label: data.draw(STRINGS) for label in labels}
-    write_star(path, {"particles": block, "general": simple})
-    read = read_star(path)
+    with patch.object(star_text, "BATCH", data.draw(st.sampled_from([2, star_text.BATCH]))):
+        write_star(path, {"particles": block, "general": simple})
+        read = read_star(path)
     assert {label: values.tolist() for label, values in read["particles"].items()} == block
     assert read["general"] == simple
-    assert list(read_star(path, {labels[0]})["particles"]) == labels[:1]
+    assert list(read_star(path, {labels[0]: star_text.text})["particles"]) == labels[:1]
 
 
 @given(value=st.text(st.sampled_from("ab\"' #_\t;"), max_size=8))

@@ -60,7 +60,7 @@ def test_cs(project):
     np.testing.assert_allclose(source.ctf.angle, [0, 90, -45], atol=1e-5)
     np.testing.assert_allclose(source.ctf.phase, [0, 90, 0], atol=1e-5)
     assert source.table.dtype["alignments3D/pose"].shape == (3,)
-    index, files = source.locations()
+    index, files = source.locations(np.arange(3))
     assert index.tolist() == [1, 0, 2] and files[1] == str(project / "b.mrcs")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from refine2d import simulate
 from refine2d.stacks.mrc import write_mrcs
-from refine2d.stacks.star import write_star
+from refine2d.stacks.star_text import write_star
 
 ROOT = Path(__file__).parents[2]
 SMALL = simulate.Simulation("barrel", n=120, box=32, apix=7.0, snr=0.5, seed=3, max_shift=2.0)

@@ -8,11 +8,8 @@ with job(snakemake) as task:
     from refine2d.stacks.opening import open_source
     from refine2d.tables import read_members
 
-    index, stacks = open_source(task.input.particles).locations()
-    number = ParticleStore(task.input.store).number
+    source, number = open_source(task.input.particles), ParticleStore(task.input.store).number
     members = read_members(task.input.pieces)
     for label, path in enumerate(task.output):
         mine = number[members["row"][members["class"] == label]]
-        write_lst(
-            path, entries(index[mine], [stacks[i] for i in mine]), f"Particles of class {label}, a line each."
-        )
+        write_lst(path, entries(*source.locations(mine)), f"Particles of class {label}, a line each.")

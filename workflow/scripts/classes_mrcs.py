@@ -6,7 +6,7 @@ with job(snakemake) as task:
     from refine2d.relion import class_blocks
     from refine2d.stacks.hdf import read_hdf
     from refine2d.stacks.mrc import write_mrcs
-    from refine2d.stacks.star import write_star
+    from refine2d.stacks.star_text import write_star
     from refine2d.tables import class_places, class_sizes, join_classes
 
     sizes = class_sizes(task.input.classes)

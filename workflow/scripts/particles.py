@@ -18,8 +18,7 @@ with job(snakemake) as task:
     table, mode = fill_ctf(source, options.ctf, options.voltage, options.cs, options.ac)
     apix = fill_apix(source, options.apix)
     store = merge(task.input.pieces, task.output.particles, source, number, apix, table, mode)
-    index, stacks = source.locations()
-    write_lst(task.output.lst, entries(index[number], [stacks[i] for i in number]))
+    write_lst(task.output.lst, entries(*source.locations(number)))
 
     task.say(f"{store.used.sum()} of {store.n} particles are used, box {store.box} at {store.apix:.3g} A/px")
     for phrase in report(number, store.bad):

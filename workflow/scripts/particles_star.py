@@ -4,12 +4,11 @@ from refine2d.job import job
 
 with job(snakemake) as task:
     from refine2d.particles import ParticleStore
-    from refine2d.relion import particle_blocks
+    from refine2d.relion import write_particles
     from refine2d.stacks.opening import open_source
-    from refine2d.stacks.star import write_star
     from refine2d.tables import read_members
 
     source, store = open_source(task.input.particles), ParticleStore(task.input.store)
     members = read_members(task.input.pieces)
     columns = members["row"], members["class"], members["alignment"]
-    write_star(task.output[0], particle_blocks(source, store, *columns))
+    write_particles(task.output[0], source, store, *columns)

@@ -94,15 +94,13 @@ def _fresh(
     source: Source, store: ParticleStore, rows: np.ndarray, pixel: np.ndarray, sign: int
 ) -> np.ndarray:
     numbers = store.number[rows]
-    index, stacks = source.locations()
-    paths = [_path(stacks[number]) for number in numbers]
+    index, stacks = source.locations(numbers)
+    paths = [_path(stack) for stack in stacks]
     box = source.box_size()[numbers]
     columns = {
-        "uid": np.array(
-            [_uid(path, index[number]) for path, number in zip(paths, numbers, strict=True)], "u8"
-        ),
+        "uid": np.array([_uid(path, place) for path, place in zip(paths, index, strict=True)], "u8"),
         cs.PATH: np.array([path.encode() for path in paths]),
-        cs.INDEX: index[numbers].astype("u4"),
+        cs.INDEX: index.astype("u4"),
         cs.SHAPE: np.stack([box, box], axis=1).astype("u4"),
         cs.PIXEL: pixel.astype("f4"),
         cs.SIGN: np.full(len(rows), sign, "f4"),

@@ -1,6 +1,7 @@
 """RELION's view of a run: particles.star and classes.star."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import fields
 
 import numpy as np
@@ -8,9 +9,10 @@ import numpy as np
 from refine2d.ctf import CtfTable
 from refine2d.particles import ParticleStore
 from refine2d.stacks.source import Source
+from refine2d.stacks.star import IMAGE, Table
+from refine2d.stacks.star_text import BATCH, Block, write_parts
 from refine2d.transforms import to_relion
 
-IMAGE = "rlnImageName"
 CTF_LABELS = {
     "defocus_u": "rlnDefocusU",
     "defocus_v": "rlnDefocusV",
@@ -20,10 +22,15 @@ CTF_LABELS = {
 OPTICS_LABELS = {"voltage": "rlnVoltage", "cs": "rlnSphericalAberration", "ac": "rlnAmplitudeContrast"}
 
 
-def particle_blocks(
-    source: Source, store: ParticleStore, rows: np.ndarray, labels: np.ndarray, alignments: np.ndarray
-) -> dict[str, dict]:
-    """Particles with class, pose and score, as tables for `stacks.star.write_star`.
+def write_particles(
+    path: str,
+    source: Source,
+    store: ParticleStore,
+    rows: np.ndarray,
+    labels: np.ndarray,
+    alignments: np.ndarray,
+) -> None:
+    """Write particles with class, pose and score as a STAR file.
 
     A STAR input keeps its blocks and columns as they are, and its kind: origins are in Angstrom where it has an optics
     table, and in pixels in the older single table. Names of stacks that RELION would not find from the project folder,
@@ -31,31 +38,18 @@ def particle_blocks(
 
     Parameters
     ----------
+    path : str
     source : Source
     store : ParticleStore
     rows : int array (n,)
-        Rows of the store to write.
+        Rows of the store to write, ascending.
     labels : int array (n,)
         Class numbers, from 0; written from 1 as RELION counts.
     alignments : ALIGNMENT array (n,)
-
-    Returns
-    -------
-    dict
-        Block name to a dict of columns.
     """
-    table = source.table
-    if not isinstance(table, dict):
-        return _fresh(source, store, rows) | {
-            "particles": _images(source, store, rows) | _poses(store, labels, alignments, "Angst", 1.0)
-        }
-    name = next(name for name in ("particles", *table) if IMAGE in table.get(name, {}))
-    block = {label: np.atleast_1d(column)[store.number[rows]] for label, column in table[name].items()}
-    block[IMAGE] = _findable(block[IMAGE], source, store.number[rows])
-    pixels = source.pixel_size(store.input_apix)[store.number[rows]]
-    unit, pixel = ("Angst", 1.0) if "optics" in table else ("", pixels)
-    block |= _poses(store, labels, alignments, unit, pixel)
-    return {other: block if other == name else columns for other, columns in table.items()}
+    parts = _carried if isinstance(source.table, Table) else _fresh
+    optics = parts is _fresh or source.table.optics
+    write_parts(path, parts(source, store, rows, labels, alignments), optics)
 
 
 def class_blocks(stack: str, counts: np.ndarray) -> dict[str, dict]:
@@ -67,6 +61,26 @@ def class_blocks(stack: str, counts: np.ndarray) -> dict[str, dict]:
             "rlnClassDistribution": _decimals(share),
         }
     }
+
+
+def _carried(source: Source, store: ParticleStore, rows, labels, alignments) -> Iterator[tuple[str, Block]]:
+    """The blocks of a STAR input, with poses."""
+    table, numbers, pixels = source.table, store.number[rows], source.pixel_size(store.input_apix)
+    for name, part, mine in table.parts(numbers):
+        if mine is not None:
+            unit, pixel = ("Angst", 1.0) if table.optics else ("", pixels[numbers[mine]])
+            part[IMAGE] = _findable(part[table.label], source, numbers[mine])
+            part |= _poses(store, labels[mine], alignments[mine], unit, pixel)
+        yield name, part
+
+
+def _fresh(source: Source, store: ParticleStore, rows, labels, alignments) -> Iterator[tuple[str, Block]]:
+    """What an input without such blocks says, with poses."""
+    yield "optics", _optics(source, store)
+    for first in range(0, len(rows), BATCH):
+        mine = slice(first, first + BATCH)
+        poses = _poses(store, labels[mine], alignments[mine], "Angst", 1.0)
+        yield "particles", _images(source, store, rows[mine]) | poses
 
 
 def _poses(store: ParticleStore, labels: np.ndarray, alignments: np.ndarray, unit: str, pixel) -> dict:
@@ -83,14 +97,13 @@ def _poses(store: ParticleStore, labels: np.ndarray, alignments: np.ndarray, uni
 
 def _findable(names: np.ndarray, source: Source, numbers: np.ndarray) -> list[str]:
     """Image names whose stacks can be found from the current folder."""
-    index, stacks = source.locations()
     found: dict[str, bool] = {}
     out = []
-    for name, number in zip(names.tolist(), numbers, strict=True):
+    for name, *place in zip(names.tolist(), *source.locations(numbers), strict=True):
         stack = name.split("@")[-1]
         if stack not in found:
             found[stack] = os.path.exists(stack)
-        out.append(name if found[stack] else _named(index[number], stacks[number]))
+        out.append(name if found[stack] else _named(*place))
     return out
 
 
@@ -98,7 +111,7 @@ def _named(index: int, stack: str) -> str:
     return f"{index + 1:06d}@{os.path.relpath(stack) if not os.path.isabs(stack) else stack}"
 
 
-def _fresh(source: Source, store: ParticleStore, rows: np.ndarray) -> dict[str, dict]:
+def _optics(source: Source, store: ParticleStore) -> dict[str, list[str]]:
     groups = range(len(source.optics))
     grid = source.grid
     sizes = grid.sizes if grid else [store.input_apix for _ in groups]
@@ -115,13 +128,11 @@ def _fresh(source: Source, store: ParticleStore, rows: np.ndarray) -> dict[str, 
         for field, label in OPTICS_LABELS.items():
             column = getattr(store.ctf, field)
             optics[label] = [f"{column[row[0]] if len(row) else 0:.6f}" for row in first]
-    return {"optics": optics}
+    return optics
 
 
 def _images(source: Source, store: ParticleStore, rows: np.ndarray) -> dict[str, list[str]]:
-    index, stacks = source.locations()
-    numbers = store.number[rows]
-    columns = {IMAGE: [_named(index[number], stacks[number]) for number in numbers]}
+    columns = {IMAGE: [_named(*place) for place in zip(*source.locations(store.number[rows]), strict=True)]}
     if store.ctf is not None:
         for field in fields(CtfTable):
             if field.name in CTF_LABELS:

@@ -22,7 +22,8 @@ from refine2d.ctf import CtfTable, ctf
 from refine2d.euler import euler_matrices
 from refine2d.files import atomic
 from refine2d.molecules import Molecule, molecule
-from refine2d.stacks import mrc, star
+from refine2d.stacks import mrc
+from refine2d.stacks.star_text import write_star
 
 SUPPORT = 5.0  # standard deviations; a Gaussian is 4e-6 of its peak there
 PADDING = 1.5  # the CTF acts on a larger box, so that what it spreads out of the image does not fold back
@@ -265,8 +266,8 @@ def write_dataset(sim: Simulation, folder: str | Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     known = truth(sim)
     mrc.write_mrcs(folder / "particles.mrcs", images(sim, known), sim.apix, sim.n, sim.box)
-    star.write_star(folder / "particles.star", star_blocks(sim, known))
-    star.write_star(folder / "truth.star", star_blocks(sim, known, poses=True))
+    write_star(folder / "particles.star", star_blocks(sim, known))
+    write_star(folder / "truth.star", star_blocks(sim, known, poses=True))
     write_truth(folder / "truth.h5", sim, known)
 
 

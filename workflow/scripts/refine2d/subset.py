@@ -2,12 +2,13 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from refine2d.errors import UserError
-from refine2d.stacks import arrays, compressed, cs, hdf, imagic, lst, mrc, places, spider, star
+from refine2d.stacks import arrays, compressed, cs, hdf, imagic, lst, mrc, places, spider, star_text
 from refine2d.stacks.source import Source
 
 ALIKE = {".mrc": ".mrcs", ".st": ".mrcs", ".h5": ".hdf", ".img": ".hed", ".spider": ".spi", ".stk": ".spi"}
@@ -30,7 +31,7 @@ def write_subset(source: Source, numbers, path: str | os.PathLike) -> None:
     ----------
     source : Source
     numbers : int array (m,)
-        0-based image numbers, in the order in which they are to be written.
+        0-based image numbers; the input's order is kept.
     path : path
         Ends as `ending` says.
 
@@ -40,7 +41,7 @@ def write_subset(source: Source, numbers, path: str | os.PathLike) -> None:
         For numbers outside the input, no numbers, or a path that ends otherwise.
     """
     path = os.fspath(path)
-    numbers = np.atleast_1d(np.asarray(numbers, np.int64))
+    numbers = np.unique(np.asarray(numbers, np.int64))
     wanted = ending(source.path)
     if not path.lower().endswith(wanted):
         raise UserError(f"{path} cannot hold particles of {source.path}: give it the ending {wanted}.")
@@ -58,17 +59,21 @@ def write_subset(source: Source, numbers, path: str | os.PathLike) -> None:
 
 
 def _write_star(source: Source, numbers: np.ndarray, path: str) -> None:
-    blocks = dict(source.table)
-    name = next(name for name in ("particles", *blocks) if star.IMAGE in blocks.get(name, {}))
-    block = {label: np.atleast_1d(column)[numbers] for label, column in blocks[name].items()}
     new: dict[str, str] = {}
-    images = []
-    for image in block[star.IMAGE].tolist():
+
+    def renamed(image: str) -> str:
         number, at, stack = image.rpartition("@")
         if stack not in new:
             new[stack] = places.renamed(stack, source.path, path)
-        images.append(f"{number}{at}{new[stack]}")
-    star.write_star(path, blocks | {name: block | {star.IMAGE: images}})
+        return f"{number}{at}{new[stack]}"
+
+    def parts() -> Iterator[tuple[str, star_text.Block]]:
+        for name, part, mine in source.table.parts(numbers):
+            if mine is not None:
+                part[source.table.label] = [renamed(image) for image in part[source.table.label].tolist()]
+            yield name, part
+
+    star_text.write_parts(path, parts(), source.table.optics)
 
 
 def _write_cs(source: Source, numbers: np.ndarray, path: str) -> None:

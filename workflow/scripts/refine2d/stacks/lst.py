@@ -20,7 +20,7 @@ from refine2d.stacks.source import Optics, Source
 LONGEST = 2**16  # characters of a line
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """A line of a list: image number, file, and what follows them, untouched."""
 
@@ -96,11 +96,15 @@ def entries(numbers: Iterable[int], files: Iterable[str]) -> list[Entry]:
 
 def write_lst(path: str, entries: list[Entry], comment: str = "Particles of a run, a line each.") -> None:
     """Write a list of the kind in which every line has the same length."""
-    lines = ["\t".join(filter(None, (str(each.number), each.file, each.rest))) for each in entries]
-    length = max((len(line.encode()) for line in lines), default=0) + 1
+    length = max((len(_line(each).encode()) for each in entries), default=0) + 1
     with atomic(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as file:
         file.write(f"#LSX\n# {comment} All lines after the next have its number of characters.\n# {length}\n")
-        file.writelines(line + " " * (length - 1 - len(line.encode())) + "\n" for line in lines)
+        for line in map(_line, entries):
+            file.write(line + " " * (length - 1 - len(line.encode())) + "\n")
+
+
+def _line(entry: Entry) -> str:
+    return "\t".join(filter(None, (str(entry.number), entry.file, entry.rest)))
 
 
 def _headers(stack) -> Source:

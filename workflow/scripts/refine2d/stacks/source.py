@@ -100,7 +100,7 @@ class Source:
 
     @cached_property
     def table(self):
-        """What is carried through: the blocks of a STAR file (`star.read_star`), a .cs file's records, or None."""
+        """What is carried through: where a STAR file says it (`star.Table`), a .cs file's records, or None."""
         return self.read_table() if self.read_table else None
 
     def images(self, numbers) -> np.ndarray:
@@ -143,9 +143,9 @@ class Source:
         """Box of each image as it is on disk, int64 (n,)."""
         return np.array([stack.box for stack in self.stacks], np.int64)[self.stack]
 
-    def locations(self) -> tuple[np.ndarray, list[str]]:
-        """For each image its 0-based number in its stack, int64 (n,), and the path of that stack."""
-        return self.index, [self.stacks[s].path for s in self.stack]
+    def locations(self, numbers: np.ndarray) -> tuple[np.ndarray, list[str]]:
+        """For some images (m,) the 0-based number in the stack, int64 (m,), and the path of that stack."""
+        return self.index[numbers], [self.stacks[s].path for s in self.stack[numbers]]
 
     def files(self) -> list[str]:
         """Every file that the input consists of."""
