@@ -19,7 +19,7 @@ with job(snakemake) as task:
     from refine2d.particles import ParticleStore
     from refine2d.residual import coordinate
     from refine2d.stacks.hdf import read_hdf
-    from refine2d.tables import read_arrays, write_classmx, write_projection
+    from refine2d.tables import packed, read_arrays, write_classmx, write_projection
     from refine2d.working import scale
 
     options, used = task.options, ParticleStore(task.input.particles).used
@@ -35,19 +35,19 @@ with job(snakemake) as task:
         )
 
     space = read_basis(task.input.basis)
-    names = ("vectors", "residual", "best", "weights")
-    vectors, residual, best, weights = (read_arrays(task.input.pieces, name) for name in names)
-    alignments, total = best[:, 0], weights.sum(0).astype(np.float32)
+    points, best, weights = (read_arrays(task.input.pieces, name) for name in ("points", "best", "weights"))
+    alignments, total = best[:, 0].copy(), weights.sum(0).astype(np.float32)
+    del best
+    projections = unit(points[:, :-1]) if options.normproj else points[:, :-1]
+    write_projection(task.output.projections, projections, alignments, scale(task.run), {"ctf_weight": total})
+    del projections
     averages = coordinates(read_hdf(task.input.allrefs), space)
     centres = Projector(space).shrunken(averages, total / used.sum())
-    points = np.empty((used.sum(), vectors.shape[1] + 1), np.float32)
-    np.compress(used, vectors, axis=0, out=points[:, :-1])
-    points[:, -1] = coordinate(residual[used], centres, options.residual)
+    points = packed(points, used)
+    points[:, -1] = coordinate(points[:, -1], centres, options.residual)
     centres = np.concatenate([centres, np.zeros((len(centres), 1), np.float32)], axis=1)
     if options.normproj:
-        vectors, points, centres = unit(vectors), unit(points), unit(centres)
-    write_projection(task.output.projections, vectors, alignments, scale(task.run), {"ctf_weight": total})
-    del vectors
+        points, centres = unit(points), unit(centres)
     labels = np.full(len(used), -1, np.int32)
     least = max(2, int(SMALLEST * used.sum() / options.ncls))
     with ThreadPoolExecutor(task.threads) as pool:

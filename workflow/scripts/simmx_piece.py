@@ -34,7 +34,8 @@ with job(snakemake) as task:
         c2 = stretched(c2, pose["scale"])
         aligned = undo(ift(y, store.box), pose)
         vectors = projector.project(aligned, c2)
-        return vectors, residual.share(aligned, c2, vectors), c2.sum(0, dtype=np.float64)
+        share = residual.share(aligned, c2, vectors)
+        return np.column_stack([vectors, share]), c2.sum(0, dtype=np.float64)
 
     def blocks(array):
         return [array[first : first + BLOCK] for first in range(0, len(array), BLOCK)]
@@ -51,11 +52,10 @@ with job(snakemake) as task:
             found[~store.used[rows]] = alignment(ref=-1, score=-np.inf)
             best.append(found)
             projected += pool.map(project, *map(blocks, (*matched, found[:, 0])))
-    vectors, shares, weights = zip(*projected, strict=True)
+    points, weights = zip(*projected, strict=True)
     write_arrays(
         task.output[0],
         best=np.concatenate(best),
-        vectors=np.concatenate(vectors),
-        residual=np.concatenate(shares),
+        points=np.concatenate(points),
         weights=np.stack(weights),
     )

@@ -9,7 +9,7 @@ from refine2d.names import most_scales, parse
 SPARE = 1.2
 START = 300.0  # MB of a job with compiled kernels, before it reads anything
 COLUMNS = 150e-6  # MB a particle, of the store's columns
-TABLE = 2.5e-3  # MB a particle, of a STAR table in memory
+TABLE = 5e-4  # MB a particle, of an opened .cs file; a STAR file has half of that
 TEMPLATES = 512.0  # MB of rotated references, at most
 BATCH = 1024  # particles that are aligned at a time
 LARGEST = 3  # a large class, in mean sizes
@@ -36,7 +36,7 @@ def memory(step: str, run, options: dict, threads: int) -> float:
     members = LARGEST * n / classes
     if averager(parse("classaverager", options["classaverager"])).is_sum:
         members = min(members, HELD)
-    vectors = 8e-6 * n * (options["nbasis"] + 4)
+    vectors = 4e-6 * n * (options["nbasis"] + 4)
     more = {
         "particles_piece": table + 20 * 64 * full,
         "particles": table,
@@ -44,18 +44,19 @@ def memory(step: str, run, options: dict, threads: int) -> float:
         "allrefs": 10 * classes * image + 8 * 256 * threads * image,
         "classes_init_piece": 6 * threads * LARGEST * max(2000 / classes, 10) * image,
         "simmx_piece": TEMPLATES + 8 * BATCH * image,
-        "classmx": 3 * vectors,
+        "classmx": vectors + 200e-6 * n,
         "classes_piece": 6 * threads * members * image,
         "classes_full_piece": table + 16 * 64 * threads * full,
         "classes_mrcs": 2 * classes * full,
-        "summary": vectors + classes * image + 30e-6 * run.chunk * classes,
-        "report": vectors + 8 * classes * full,
-        "movie": vectors + 500,
+        "particles_star": table,
+        "particles_cs": 3 * table,
+        "class_sets": table,
+        "select": 2 * table,
+        "summary": 2 * vectors + classes * image + 30e-6 * run.chunk * classes,
+        "report": 2 * vectors + 8 * classes * full,
+        "movie": 2 * vectors + 500,
     }
-    writes_tables = {"particles_star", "particles_cs", "class_sets", "select"}
-    return SPARE * (
-        START + COLUMNS * n + more.get(step, 2 * table if step in writes_tables else 10 * classes * image)
-    )
+    return SPARE * (START + COLUMNS * n + more.get(step, 10 * classes * image))
 
 
 def minutes(step: str, run, options: dict, threads: int) -> int:

@@ -16,7 +16,7 @@ from refine2d.frc import resolution
 from refine2d.stacks.hdf import HdfWriter, read_hdf, read_headers, write_hdf
 from refine2d.transforms import ALIGNMENT, from_eman2, to_eman2
 
-BLOCK = 2**14  # rows of a projection written at a time
+BLOCK = 2**14  # rows written or moved at a time
 UNTRIED = 1e24  # score of a reference that a particle was not compared with; large, since small is good
 
 MEMBER = np.dtype(
@@ -47,6 +47,15 @@ def read_arrays(paths: Iterable, name: str) -> np.ndarray:
         with h5py.File(path) as file:
             joined[first:last] = file[name][()]
     return joined
+
+
+def packed(rows: np.ndarray, used: np.ndarray) -> np.ndarray:
+    """The rows (n, d) that are `used`, bool (n,): moved to the front of their array, so in memory but once."""
+    kept = np.flatnonzero(used)
+    for first in range(0, len(kept), BLOCK):
+        mine = kept[first : first + BLOCK]
+        rows[first : first + len(mine)] = rows[mine]
+    return rows[: len(kept)]
 
 
 # ---- classmx, simmx, projections -----------------------------------------------
