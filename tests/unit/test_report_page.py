@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from refine2d import forecast
+from refine2d import forecast, usage
 from refine2d.ctf import CtfTable
 from refine2d.files import write_json
 from refine2d.percent import percent
@@ -192,29 +192,34 @@ def test_where_a_run_stands():
     assert standing(3, 4, True) == "converged after iteration 3 of 4"
 
 
-def benchmark(folder, name, seconds, memory, cpu):
-    (folder / "benchmarks").mkdir(exist_ok=True)
-    row = f"{seconds}\t0:00:02\t{memory}\t0\t0\t0\t0\t0\t0\t{cpu}\n"
+def benchmark(folder, name, seconds, log=None, said=""):
+    """What is left of a job: Snakemake's view, of long before its end, and the job's own, in its log."""
+    for part in ("benchmarks", "logs"):
+        (folder / part).mkdir(exist_ok=True)
+    row = f"{seconds}\t0:00:02\t7.0\t0\t0\t0\t0\t0\t0\t0.1\n"
     (folder / f"benchmarks/{name}.tsv").write_text(HEAD + row)
+    if log:
+        (folder / f"logs/{log}.log").write_text(f"a line\n{said}\n")
 
 
 def test_times_are_summed_by_rule(tmp_path):
-    benchmark(tmp_path, "simmx_piece.01.00", 2.0, 100, 1.5)
-    benchmark(tmp_path, "simmx_piece.02.01", 3.0, 300, 1.5)
-    benchmark(tmp_path, "classmx_00", 1.0, "NA", 0.5)
-    benchmark(tmp_path, "classmx.01", 4.0, 50, 2.0)
+    benchmark(tmp_path, "simmx_piece.01.00", 2.0, "simmx_01_00", usage.SENTENCE.format(1.5, 100))
+    benchmark(tmp_path, "simmx_piece.02.01", 3.0, "simmx_02_01", usage.SENTENCE.format(1.5, 300))
+    benchmark(tmp_path, "classmx_00", 1.0, "classmx_00", usage.SENTENCE.format(0.5, 20))
+    benchmark(tmp_path, "classmx.01", 4.0, "classmx_01", usage.SENTENCE.format(2, 50))
     assert read_times(tmp_path) == [
         {"step": "simmx_piece", "jobs": 2, "seconds": 5.0, "measured": 2, "cpu": 3.0, "memory": 300.0},
         {"step": "classmx", "jobs": 1, "seconds": 4.0, "measured": 1, "cpu": 2.0, "memory": 50.0},
-        {"step": "classmx_00", "jobs": 1, "seconds": 1.0, "measured": 1, "cpu": 0.5, "memory": 0.0},
+        {"step": "classmx_00", "jobs": 1, "seconds": 1.0, "measured": 1, "cpu": 0.5, "memory": 20.0},
     ]
 
 
-def test_what_snakemake_saw_of_a_job_before_it_worked_does_not_count(tmp_path):
-    benchmark(tmp_path, "classes.01", 0.25, 2.1, "0.00")
-    benchmark(tmp_path, "classes.02", 0.75, 60, "0.50")
+def test_a_job_whose_log_does_not_say_what_it_used_is_not_measured(tmp_path):
+    benchmark(tmp_path, "classes.01", 0.25)
+    benchmark(tmp_path, "classes.02", 0.5, "classes_02", "Stopped; the same command goes on from here.")
+    benchmark(tmp_path, "classes.03", 0.25, "classes_03", usage.SENTENCE.format(0.5, 60))
     assert read_times(tmp_path) == [
-        {"step": "classes", "jobs": 2, "seconds": 1.0, "measured": 1, "cpu": 0.5, "memory": 60.0}
+        {"step": "classes", "jobs": 3, "seconds": 1.0, "measured": 1, "cpu": 0.5, "memory": 60.0}
     ]
 
 

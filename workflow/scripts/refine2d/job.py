@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from refine2d.errors import Damaged, UserError
 from refine2d.files import SEALED, check, copy, remove_unfinished, set_aside
+from refine2d.usage import used
 
 LOCK = "lock.json"  # written when a command begins
 PATIENCE = 10.0  # seconds between two lines of progress
@@ -130,9 +131,9 @@ def job(snakemake) -> Iterator[Job]:
             with _ends_in_time(task, log):
                 _check_inputs(snakemake)
                 yield task
-                log.info("made with %s", _machine())
+                log.info("%s\nmade with %s", used(), _machine())
     except _Forwarded:
-        pass
+        log.info(used())
     except Damaged as error:
         for path in error.paths:
             set_aside(path)

@@ -407,8 +407,8 @@ function fillTables() {
   byId("facts").replaceChildren(block("Particles", table(Object.entries(data.facts.particles))),
     block("Options", table(Object.entries(data.facts.options))), block("Versions", table(Object.entries(data.facts.versions))),
     block("Time and memory", steps.length ? make("div", {}, table(steps, ["step", "jobs", "time of all", "CPU time", "most memory"]),
-      make("p", { className: "hint" }, "Steps that had ended when this page was written. A job of less than half a second ends before " +
-        "its CPU time and memory are measured: – where that is so of all jobs of a step, ≥ where it is of some.")) : "No benchmark files were there."));
+      make("p", { className: "hint" }, "Steps that had ended when this page was written; CPU time and memory by the jobs' logs (≥ where " +
+        "some are not there, – where none is).")) : "No benchmark files were there."));
 }
 
 function onKey(event) {

@@ -1,8 +1,11 @@
-"""What each step took, from the benchmark files that Snakemake writes: ``RULE.tsv``, ``RULE.YY.GG.tsv``."""
+"""What each step took: time from the benchmark files that Snakemake writes (``RULE.tsv``, ``RULE.YY.GG.tsv``),
+processor time and memory from the logs of the jobs."""
 
 import csv
 from collections import defaultdict
 from pathlib import Path
+
+from refine2d import usage
 
 
 def read_times(folder: str | Path) -> list[dict]:
@@ -16,22 +19,28 @@ def read_times(folder: str | Path) -> list[dict]:
     Returns
     -------
     list of dict
-        step, the name of its rule; jobs; seconds of all jobs; measured, how many of the jobs ran for long enough that
-        Snakemake saw their processor time and memory; of those, cpu seconds, and memory (MB) of the largest.
+        step, the name of its rule; jobs; seconds of all jobs; measured, how many of the jobs have a log that tells what
+        they used; of those, cpu seconds, and memory (MB) of the largest.
     """
     steps = defaultdict(lambda: {"jobs": 0, "seconds": 0.0, "measured": 0, "cpu": 0.0, "memory": 0.0})
     for path in sorted(Path(folder, "benchmarks").glob("*.tsv")):
+        step, used = steps[path.name.split(".")[0]], usage.read(_log(path))
         with open(path, newline="", errors="replace") as file:
             for row in csv.DictReader(file, delimiter="\t"):
-                step, cpu = steps[path.name.split(".")[0]], _number(row.get("cpu_time"))
                 step["jobs"] += 1
                 step["seconds"] += _number(row.get("s"))
-                if cpu > 0:  # else Snakemake looked once, before the job had begun to work
-                    step["measured"] += 1
-                    step["cpu"] += cpu
-                    step["memory"] = max(step["memory"], _number(row.get("max_rss")))
+        if used:
+            step["measured"] += 1
+            step["cpu"] += used[0]
+            step["memory"] = max(step["memory"], used[1])
     rows = [{"step": name} | step for name, step in steps.items()]
     return sorted(rows, key=lambda row: (-row["seconds"], row["step"]))
+
+
+def _log(benchmark: Path) -> Path:
+    """The log of a job: that of ``simmx_piece.01.00.tsv`` is ``simmx_01_00.log``."""
+    name = benchmark.stem.replace("_piece.", ".").replace(".", "_")
+    return benchmark.parents[1] / "logs" / f"{name}.log"
 
 
 def _number(text: str | None) -> float:

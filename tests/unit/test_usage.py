@@ -1,0 +1,51 @@
+"""What a job used: work and memory that are known come back from the log."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from refine2d import usage
+
+SCRIPTS = usage.__file__.rsplit("/", 2)[0]
+PROGRAM = """
+import sys, time
+sys.path.insert(0, sys.argv[1])
+from refine2d.usage import used
+held = bytearray(b"1") * (200 * 2**20)
+del held
+while time.process_time() < 0.5:
+    pass
+time.sleep(0.5)
+print(used())
+print("made with nothing")
+"""
+
+
+def test_time_is_that_of_the_processor_and_memory_the_most_there_was(tmp_path):
+    large = bytearray(b"1") * (500 * 2**20)  # a parent's memory is not its child's
+    told = subprocess.run(
+        [sys.executable, "-c", PROGRAM, SCRIPTS], capture_output=True, text=True, check=True
+    )
+    del large
+    (tmp_path / "a.log").write_text(told.stdout)
+    seconds, memory = usage.read(tmp_path / "a.log")
+    assert 0.5 <= seconds < 0.9 and 200 < memory < 300
+
+
+def test_the_last_line_counts(tmp_path):
+    (tmp_path / "a.log").write_text(f"{usage.SENTENCE.format(1, 2)}\nagain\n{usage.SENTENCE.format(3, 4)}\n")
+    assert usage.read(tmp_path / "a.log") == (3, 4)
+
+
+@pytest.mark.parametrize("left", [b"", b"1.0 s of processor", b"\xff\x00"])
+def test_a_log_that_was_cut_short_tells_nothing(tmp_path, left):
+    (tmp_path / "a.log").write_bytes(left)
+    assert usage.read(tmp_path / "a.log") is None
+    assert usage.read(tmp_path / "none.log") is None
+
+
+def test_this_process_has_used_something():
+    seconds, memory = map(float, usage.PATTERN.match(usage.used()).groups())
+    assert seconds <= time.process_time() + 1 and memory > 10
