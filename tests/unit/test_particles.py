@@ -121,6 +121,13 @@ def test_a_subset_is_spread_over_what_is_not_excluded(n, subset, exclude):
     assert len(gaps) == 0 or gaps.max() - gaps.min() <= 1
 
 
+@pytest.mark.parametrize(
+    ("n", "ncls", "count"), [(1500, 20, 1500), (9000, 4, 2000), (9000, 20, 4000), (9000, 50, 9000)]
+)
+def test_starting_classes_are_made_of_enough_particles(n, ncls, count):
+    assert input_rows.starting(n, ncls) == count
+
+
 def test_select_refuses_wrong_numbers():
     with pytest.raises(UserError, match="image 6, but the input has images 0 to 5"):
         input_rows.select(6, [6])

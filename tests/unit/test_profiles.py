@@ -71,7 +71,7 @@ def test_memory_covers_what_was_measured():
         "simmx_piece": 384,
         "classes_piece": 308,
         "classes_init_piece": 331,
-        "input_fp": 378,
+        "input_fp": 243,
         "classmx": 136,
     }
     for step, size in measured.items():

@@ -6,7 +6,8 @@ with job(snakemake) as task:
     import numpy as np
 
     from refine2d.basisfile import write_basis
-    from refine2d.invariants import footprints
+    from refine2d.input_rows import starting
+    from refine2d.invariants import BLOCK, footprints
     from refine2d.msa import basis, coordinates
     from refine2d.particles import ParticleStore
     from refine2d.tables import write_projection
@@ -14,9 +15,12 @@ with job(snakemake) as task:
 
     options, store = task.options, ParticleStore(task.input.particles)
     used = np.flatnonzero(store.used)
-    count = min(len(used), max(2000, 10 * options.ncls))
+    count, radius = starting(len(used), options.ncls), mask_radius(options, task.run)
     rows = used[np.arange(count) * len(used) // count]
-    vectors = footprints(store.corrected(rows), mask_radius(options, task.run), options.invariant)
+    blocks = (rows[first : first + BLOCK] for first in range(0, len(rows), BLOCK))
+    vectors = np.concatenate(
+        [footprints(store.corrected(each), radius, options.invariant) for each in blocks]
+    )
     space = basis(vectors, options.nbasisfp)
     write_projection(task.output.footprints, vectors, header={"class_ptcl_idxs": rows})
     write_basis(task.output.basis, space)

@@ -6,6 +6,9 @@ import numpy as np
 
 from refine2d.errors import UserError
 
+EACH = 200  # particles of a starting class
+LEAST = 2000  # particles of all starting classes
+
 
 def select(n: int, exclude=(), subset: int | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Choose the input images that become rows.
@@ -42,6 +45,14 @@ def select(n: int, exclude=(), subset: int | None = None) -> tuple[np.ndarray, n
         return np.arange(n), excluded
     take = min(subset, len(left))
     return left[(2 * np.arange(take) + 1) * len(left) // (2 * take)], np.zeros(take, bool)
+
+
+def starting(n: int, ncls: int) -> int:
+    """How many of n particles the starting classes are made of: `EACH` a class, or `LEAST` where that is more.
+
+    They cost less than an iteration does, and what averages of fewer do not show takes iterations to be found.
+    """
+    return min(n, max(LEAST, EACH * ncls))
 
 
 def read_numbers(path) -> np.ndarray:

@@ -4,6 +4,7 @@ import math
 
 from refine2d.averagers import averager
 from refine2d.forecast import JOB, PAIR, PARTICLE
+from refine2d.input_rows import starting
 from refine2d.names import most_scales, parse
 
 SPARE = 1.2
@@ -40,9 +41,9 @@ def memory(step: str, run, options: dict, threads: int) -> float:
     more = {
         "particles_piece": table + 20 * 64 * full,
         "particles": table,
-        "input_fp": 8 * max(2000, 10 * classes) * image,
+        "input_fp": 8e-3 * starting(n, classes),
         "allrefs": 10 * classes * image + 8 * 256 * threads * image,
-        "classes_init_piece": 6 * threads * LARGEST * max(2000 / classes, 10) * image,
+        "classes_init_piece": 6 * threads * min(LARGEST * starting(n, classes) / classes, HELD) * image,
         "simmx_piece": TEMPLATES + 8 * BATCH * image,
         "classmx": vectors + 200e-6 * n,
         "classes_piece": 6 * threads * members * image,
@@ -64,11 +65,12 @@ def minutes(step: str, run, options: dict, threads: int) -> int:
     area = (run.working_box / 64) ** 2
     pairs = PARTICLE + PAIR * options["naliref"] * area
     scales = most_scales(options)
-    share = run.n / min(run.chunks, options["ncls"])
+    groups, start = min(run.chunks, options["ncls"]), starting(run.n, options["ncls"])
+    share = run.n / groups
     seconds = {
         "particles_piece": run.chunk * PARTICLE * (run.box / 64) ** 2,
-        "input_fp": max(2000, 10 * options["ncls"]) * PARTICLE * area,
-        "classes_init_piece": scales * max(2000, 10 * options["ncls"]) * 10 * PARTICLE * area,
+        "input_fp": start * PARTICLE * area,
+        "classes_init_piece": scales * start / groups * 10 * PARTICLE * area,
         "simmx_piece": scales * run.chunk * pairs * area / threads,
         "classmx": run.n * PARTICLE,
         "classes_piece": scales * share * 4 * PARTICLE * area / threads,
