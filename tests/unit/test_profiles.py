@@ -46,7 +46,7 @@ def run(n, box=128, working_box=64, chunk=4096):
 
 
 ALIGNERS = dict.fromkeys(("simalign", "classalign"), "rotate_translate_flip")
-OPTIONS = {"ncls": 50, "naliref": 50, "nbasis": 49, "classaverager": "wiener", **ALIGNERS}
+OPTIONS = {"ncls": 50, "naliref": 50, "nbasis": 49, "normproj": False, "classaverager": "wiener", **ALIGNERS}
 STEPS = (
     "particles_piece",
     "particles",

@@ -227,7 +227,9 @@ def test_a_job_whose_log_does_not_say_what_it_used_is_not_measured(tmp_path):
 def test_a_file_of_times_that_was_cut_short_fails_no_report(tmp_path, left):
     (tmp_path / "benchmarks").mkdir()
     (tmp_path / "benchmarks/allrefs.01.tsv").write_bytes(left)
-    assert all(row["cpu"] == 0 for row in read_times(tmp_path))
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs/allrefs_01.log").write_text(f"{usage.SENTENCE.format(1, 2)}\n")
+    assert all(row["jobs"] == row["measured"] == 1 for row in read_times(tmp_path))
 
 
 @given(st.text())

@@ -78,6 +78,38 @@ def test_optics_table(stacks):
     assert part["rlnImageName"].tolist() == [PARTICLES["rlnImageName"][number] for number in (0, 2)]
 
 
+def test_a_file_that_has_changed_is_not_carried_through(stacks):
+    path = write(stacks)
+    table = open_source(path).table
+    write(stacks, {label: values[:2] for label, values in PARTICLES.items()})
+    with pytest.raises(UserError, match=r"x.star has changed: it lists 2 particles, not 3 as before"):
+        list(table.parts(np.arange(3)))
+
+
+def test_another_table_of_images_changes_nothing(stacks):
+    alone = open_source(write(stacks))
+    others = {"rlnImageName": ["1@none.mrcs", "2@b.mrcs"]}
+    path = stacks / "y.star"
+    write_star(path, {"others": others, "optics": OPTICS, "particles": PARTICLES})
+    with patch.object(star_text, "BATCH", 2):
+        source = open_source(path)
+    assert [stack.path for stack in source.stacks] == [stack.path for stack in alone.stacks]
+    np.testing.assert_array_equal(source.images(range(3)), alone.images(range(3)))
+
+
+def test_defocus_of_a_whole_optics_group(stacks):
+    optics = {**OPTICS, "rlnDefocusU": ["9000", "8000"]}
+    particles = {label: values for label, values in PARTICLES.items() if not label.startswith("rlnDefocus")}
+    source = open_source(write(stacks, particles, optics))
+    assert source.ctf.defocus_u.tolist() == [8000, 9000, 8000]
+
+
+def test_averages_of_a_model_have_what_their_table_says(stacks):
+    averages = {"rlnReferenceImage": ["2@a.mrcs", "1@b.mrcs"], "rlnPixelSize": ["3.5", "3.5"]}
+    source = open_source(write(stacks, averages, None))
+    assert source.images([0, 1])[:, 0, 0].tolist() == [1, 10] and source.optics[0].apix == 3.5
+
+
 def test_optics_groups_without_particles_are_left_out(stacks):
     source = open_source(write(stacks, {**PARTICLES, "rlnOpticsGroup": ["2"] * 3}))
     assert [group.name for group in source.optics] == ["second"]
@@ -252,6 +284,7 @@ def particles(**changes):
         (particles(rlnImageName=["1@a.mrcs", "1@b.mrcs", "1@big.mrcs"]), "mixes boxes of 4 .* and 6"),
         (particles(rlnImageName=["1@x.star"] * 3), "x.star is not an MRC file"),
         ({k: [] for k in PARTICLES}, "lists no particles"),
+        ({"rlnReferenceImage": [], "rlnVoltage": []}, "lists no particles"),
         ({"rlnDefocusU": ["1"]}, "no column rlnImageName"),
         ({k: v for k, v in PARTICLES.items() if k != "rlnOpticsGroup"}, "no column rlnOpticsGroup"),
     ],
@@ -271,6 +304,7 @@ def test_wrong_tables_are_refused_with_a_sentence(stacks, table, sentence):
         ("data_\nloop_\n_rlnA\n_rlnA\n1 2\n", "line 4: the table has two columns _rlnA"),
         ("data_a\n_rlnA 1\ndata_a\n_rlnA 2\n", "line 3: a second block data_a"),
         ("data_\nloop_\n1 2\n", "line 3 does not belong"),
+        ("data_\n_rlnB 1\nloop_\n_rlnA\n1\n", "line 3 does not belong"),
         ("hello\n", "line 1 does not belong"),
         ("data_\n_rlnA 1 2\n", "line 2 does not belong"),
         ("data_\n", "no table of particles"),

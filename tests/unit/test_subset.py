@@ -36,6 +36,10 @@ def subset(path, numbers=CHOSEN, to="out/sub", project="."):
     found = open_source(to, project)
     np.testing.assert_array_equal(found.images(range(found.n)), source.images(numbers))
     assert found.n == len(numbers)
+    given = [*reversed(numbers), *numbers]  # each is written once, in the input's order
+    again = to.replace("sub", "again", 1)
+    write_subset(source, given, again)
+    np.testing.assert_array_equal(open_source(again, project).images(range(found.n)), source.images(numbers))
     return source, found
 
 

@@ -1,5 +1,7 @@
 """Tables in EMAN2's layout: planted transforms through the files, layouts, and what EMAN2 expects of them."""
 
+from unittest.mock import patch
+
 import h5py
 import numpy as np
 import pytest
@@ -132,6 +134,16 @@ def a_class(number, rows):
         np.full((8, 8), number, np.float32), some_alignments(len(rows)), quality, kept, FRC, 0.5
     )
     return average, tables.members_of(number, np.array(rows), average)
+
+
+@given(used=st.lists(st.booleans(), max_size=9), block=st.sampled_from([2, 100]))
+def test_rows_in_use_move_to_the_front_of_their_array(used, block):
+    rows = RNG.normal(size=(len(used), 2)).astype(np.float32)
+    wanted = rows[np.array(used, bool)]
+    with patch.object(tables, "BLOCK", block):
+        found = tables.packed(rows, np.array(used, bool))
+    np.testing.assert_array_equal(found, wanted)
+    assert found.base is rows
 
 
 def test_classes_join_in_the_order_of_their_numbers(tmp_path):

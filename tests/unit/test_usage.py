@@ -46,6 +46,19 @@ def test_a_log_that_was_cut_short_tells_nothing(tmp_path, left):
     assert usage.read(tmp_path / "none.log") is None
 
 
+def test_a_system_that_does_not_tell_a_programs_own_memory_fails_no_job(tmp_path, monkeypatch):
+    for status in ("none", "short"):
+        monkeypatch.setattr(usage, "STATUS", tmp_path / status)
+        assert 10 < float(usage.PATTERN.match(usage.used())[2]) < 100_000
+        (tmp_path / "short").write_text("Name: python\nVmRSS: 5 kB\n")
+
+
+def test_processes_that_were_waited_for_count():
+    before = float(usage.PATTERN.match(usage.used())[1])
+    subprocess.run([sys.executable, "-c", "import time\nwhile time.process_time() < 0.6: pass"], check=True)
+    assert float(usage.PATTERN.match(usage.used())[1]) > before + 0.5
+
+
 def test_this_process_has_used_something():
     seconds, memory = map(float, usage.PATTERN.match(usage.used()).groups())
-    assert seconds <= time.process_time() + 1 and memory > 10
+    assert seconds >= time.process_time() - 1 and memory > 10

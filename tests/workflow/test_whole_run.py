@@ -9,6 +9,7 @@ import starfile
 from small_project import CONSTANT, EXCLUDED, NOT_FINITE, ROOT, SMALL
 
 from refine2d.denoise import per_component, together
+from refine2d.report.times import read_times
 from refine2d.stacks.hdf import read_hdf, read_headers
 from refine2d.stacks.opening import open_source
 from refine2d.tables import read_classmx
@@ -41,6 +42,11 @@ def test_every_file_of_the_design_is_there(finished):
         wanted |= {f"simmx_{yy}/{piece}.h5" for piece in pieces}
         wanted |= {f"classes_{yy}/{piece}.hdf" for piece in pieces}
     assert names == wanted
+
+
+def test_every_job_says_what_it_used(finished):
+    times = read_times(finished.folder / "run")
+    assert len(times) > 15 and all(step["measured"] == step["jobs"] for step in times)
 
 
 def test_each_step_is_one_line_on_the_console(finished):

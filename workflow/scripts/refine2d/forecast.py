@@ -58,10 +58,10 @@ def forecast(run, options: dict, iterations: int, cores: int, speed: float | Non
     jobs = iterations * STEPS + (iterations + 1) * more
     seconds = slower * (ONCE + (iterations + 1) * work / max(cores, 1) + jobs * JOB)
     image = 4 * run.working_box**2
-    coefficients = 4 * (options["nbasis"] + 4) * 2
+    coefficients = 4 * (options["nbasis"] + 4)
     memory = MEMORY + (4 * 1024 * image + options["ncls"] * 72 * 2 * 8 * 1024 + run.n * coefficients) / 1e6
     averages = 6 * options["ncls"] * image + options["ncls"] * 4 * run.box**2 / max(options["iter"], 1)
-    disk = run.n * image + options["iter"] * (run.n * (TABLES + coefficients) + averages) + 8e6
+    disk = run.n * image + options["iter"] * (run.n * (TABLES + 2 * coefficients) + averages) + 8e6
     return Cost(seconds, memory, disk / 1e6)
 
 
@@ -80,7 +80,7 @@ def gemm_speed() -> float:
 
 
 def truth(folder: str | os.PathLike, seconds: float) -> Cost:
-    """What a run took: the wall time given, the largest job of its benchmark files, its folder's size."""
+    """What a run took: the wall time given, the largest job by the logs, its folder's size."""
     memory = max((step["memory"] for step in read_times(folder)), default=0.0)
     return Cost(seconds, memory, folder_size(folder))
 

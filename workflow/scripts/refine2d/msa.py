@@ -89,8 +89,8 @@ def coordinates(points: np.ndarray, space: Basis) -> np.ndarray:
 
 def unit(vectors: np.ndarray) -> np.ndarray:
     """Vectors (n, d) at unit length, float32; zero stays zero."""
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return (vectors / np.where(length > 0, length, 1)).astype(np.float32)
+    length = np.sqrt(np.einsum("nd,nd->n", vectors, vectors))[:, None]
+    return np.divide(vectors, np.where(length > 0, length, 1), dtype=np.float32)
 
 
 class Projector:

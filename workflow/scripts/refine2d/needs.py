@@ -10,7 +10,7 @@ from refine2d.names import most_scales, parse
 SPARE = 1.2
 START = 300.0  # MB of a job with compiled kernels, before it reads anything
 COLUMNS = 150e-6  # MB a particle, of the store's columns
-TABLE = 5e-4  # MB a particle, of an opened .cs file; a STAR file has half of that
+TABLE = 7e-4  # MB a particle, of an opened .cs file; a STAR file has a third of that
 TEMPLATES = 512.0  # MB of rotated references, at most
 BATCH = 1024  # particles that are aligned at a time
 LARGEST = 3  # a large class, in mean sizes
@@ -45,7 +45,7 @@ def memory(step: str, run, options: dict, threads: int) -> float:
         "allrefs": 10 * classes * image + 8 * 256 * threads * image,
         "classes_init_piece": 6 * threads * min(LARGEST * starting(n, classes) / classes, HELD) * image,
         "simmx_piece": TEMPLATES + 8 * BATCH * image,
-        "classmx": vectors + 200e-6 * n,
+        "classmx": (2 if options["normproj"] else 1) * vectors + 200e-6 * n,
         "classes_piece": 6 * threads * members * image,
         "classes_full_piece": table + 16 * 64 * threads * full,
         "classes_mrcs": 2 * classes * full,

@@ -77,7 +77,7 @@ def _carried(source: Source, store: ParticleStore, rows, labels, alignments) -> 
 def _fresh(source: Source, store: ParticleStore, rows, labels, alignments) -> Iterator[tuple[str, Block]]:
     """What an input without such blocks says, with poses."""
     yield "optics", _optics(source, store)
-    for first in range(0, len(rows), BATCH):
+    for first in range(0, max(len(rows), 1), BATCH):
         mine = slice(first, first + BATCH)
         poses = _poses(store, labels[mine], alignments[mine], "Angst", 1.0)
         yield "particles", _images(source, store, rows[mine]) | poses

@@ -31,7 +31,7 @@ def write_subset(source: Source, numbers, path: str | os.PathLike) -> None:
     ----------
     source : Source
     numbers : int array (m,)
-        0-based image numbers; the input's order is kept.
+        0-based image numbers; each is written once, in the input's order.
     path : path
         Ends as `ending` says.
 

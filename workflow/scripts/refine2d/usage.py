@@ -2,6 +2,7 @@
 
 import re
 import resource
+import sys
 from pathlib import Path
 
 STATUS = Path("/proc/self/status")  # where Linux has the most memory since the program began
@@ -10,13 +11,20 @@ PATTERN = re.compile(r"^([\d.]+) s of processor time, (\d+) MB of memory$", re.M
 
 
 def used() -> str:
-    """Processor time of this process and its largest resident memory, as a sentence."""
-    spent = resource.getrusage(resource.RUSAGE_SELF)
-    if STATUS.exists():
-        memory = int(re.search(r"^VmHWM:\s*(\d+) kB$", STATUS.read_text(), re.MULTILINE)[1]) / 1024
-    else:
-        memory = spent.ru_maxrss / 2**20
-    return SENTENCE.format(spent.ru_utime + spent.ru_stime, memory)
+    """Processor time of this process and those that it waited for, and its largest resident memory, as a sentence."""
+    mine, others = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return SENTENCE.format(sum(each.ru_utime + each.ru_stime for each in (mine, others)), _memory(mine))
+
+
+def _memory(spent: resource.struct_rusage) -> float:
+    """MB; the program's own where that is told, since what is counted for a process starts with its parent's."""
+    try:
+        own = re.search(r"^VmHWM:\s*(\d+) kB$", STATUS.read_text(), re.MULTILINE)
+    except OSError:
+        own = None
+    if own:
+        return int(own[1]) / 1024
+    return spent.ru_maxrss / (2**20 if sys.platform == "darwin" else 1024)
 
 
 def read(log: Path) -> tuple[float, float] | None:

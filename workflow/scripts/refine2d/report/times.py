@@ -24,12 +24,14 @@ def read_times(folder: str | Path) -> list[dict]:
     """
     steps = defaultdict(lambda: {"jobs": 0, "seconds": 0.0, "measured": 0, "cpu": 0.0, "memory": 0.0})
     for path in sorted(Path(folder, "benchmarks").glob("*.tsv")):
-        step, used = steps[path.name.split(".")[0]], usage.read(_log(path))
         with open(path, newline="", errors="replace") as file:
-            for row in csv.DictReader(file, delimiter="\t"):
-                step["jobs"] += 1
-                step["seconds"] += _number(row.get("s"))
-        if used:
+            rows = list(csv.DictReader(file, delimiter="\t"))
+        if not rows:
+            continue
+        step = steps[path.name.split(".")[0]]
+        step["jobs"] += 1
+        step["seconds"] += _number(rows[-1].get("s"))
+        if used := usage.read(_log(path)):
             step["measured"] += 1
             step["cpu"] += used[0]
             step["memory"] = max(step["memory"], used[1])

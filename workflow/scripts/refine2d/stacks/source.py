@@ -70,7 +70,7 @@ class Source:
     ctf : CtfTable or None
         NaN where the file has no voltage, Cs or amplitude contrast.
     read_table : callable or None
-        Reads the table that is carried through, see `table`.
+        Gives the table that is carried through, see `table`.
     sign : float32 array (n,) or None
         What the pixels on disk are multiplied by (cryoSPARC's `blob/sign`).
     grid : Grid or None

@@ -1,6 +1,6 @@
 """RELION STAR files as an input, and their particles carried through with all that is said of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -42,12 +42,15 @@ class Table:
         Its column of image names.
     optics : bool
         The file has an optics table, as of RELION 3.1.
+    n : int
+        Number of particles.
     """
 
     path: str
     block: str
     label: str
     optics: bool
+    n: int
 
     def parts(self, numbers: np.ndarray) -> Iterator[tuple[str, Block, slice | None]]:
         """The file's blocks as `star_text.read_parts` gives them, of the particles only some.
@@ -63,6 +66,11 @@ class Table:
         part : Block
         mine : slice or None
             Which of `numbers` are in this part; None for other blocks.
+
+        Raises
+        ------
+        UserError
+            When the table is not as long as it was.
         """
         first = 0
         for name, part in read_parts(self.path):
@@ -74,6 +82,8 @@ class Table:
             mine = slice(*np.searchsorted(numbers, [first, last]))
             yield name, {label: column[numbers[mine] - first] for label, column in part.items()}, mine
             first = last
+        if first != self.n:
+            raise UserError(f"{self.path} has changed: it lists {first} particles, not {self.n} as before.")
 
 
 def open_source(path: str, project: str = ".") -> Source:
@@ -100,7 +110,7 @@ def open_source(path: str, project: str = ".") -> Source:
     }
     table = _table(path, blocks)
     particles, optics = _Numbers(path, table.block, blocks[table.block]), blocks.get("optics", {})
-    n = len(particles.columns[table.label])
+    n = table.n
     field, row, groups = _joined(particles, _Numbers(path, "optics", optics), n)
 
     columns = {name: field(label, np.full(n, np.nan)) for name, label in OPTICS.items()}
@@ -128,20 +138,18 @@ class _Numbers:
         values = self.columns[label]
         wrong = np.flatnonzero(~np.isfinite(values))
         if len(wrong):
-            value = _text(self.path, self.block, label, wrong[0])
+            value = _value(self.path, self.block, label, wrong[0])
             raise UserError(f"{self.path}: {label} of row {wrong[0] + 1} is {value!r}, which is no number.")
         return values
 
 
 def _table(path: str, blocks: dict[str, Block]) -> Table:
-    for name in ("particles", *blocks):
-        if IMAGE in blocks.get(name, {}):
-            if not len(blocks[name][IMAGE]):
-                raise UserError(f"{path} lists no particles.")
-            return Table(path, name, IMAGE, "optics" in blocks)
-    for name, block in blocks.items():
-        if AVERAGE in block:
-            return Table(path, name, AVERAGE, "optics" in blocks)
+    for label in (IMAGE, AVERAGE):
+        for name in ("particles", *blocks):
+            if label in blocks.get(name, {}):
+                if not (n := len(blocks[name][label])):
+                    raise UserError(f"{path} lists no particles.")
+                return Table(path, name, label, "optics" in blocks, n)
     raise UserError(f"{path} has no table of particles: no column {IMAGE}.")
 
 
@@ -180,7 +188,7 @@ def _pixel_size(field, default: np.ndarray) -> np.ndarray:
     return default if size is None else np.where(size > 0, size, np.nan)
 
 
-def _floats(values: list[str]) -> np.ndarray:
+def _floats(values: Sequence[str]) -> np.ndarray:
     """Strings as float64 (n,), NaN where one is no number."""
     try:
         return np.array(values, np.float64)
@@ -195,7 +203,7 @@ def _float(value: str) -> float:
         return np.nan
 
 
-def _places(names: dict[str, int], values: list[str]) -> np.ndarray:
+def _places(names: dict[str, int], values: Sequence[str]) -> np.ndarray:
     """What image names (``000001@stack.mrcs``) tell, PLACE (n,); `names` gains each new stack and its number."""
     stack, index = [], []
     for value in values:
@@ -212,18 +220,19 @@ def _locate(table: Table, at: np.ndarray, names: list[str], project: str) -> tup
     """The stacks of the images that are `at` some PLACE; each image's stack and 0-based number."""
 
     def where(row: int) -> str:
-        name = _text(table.path, table.block, table.label, row)
+        name = _value(table.path, table.block, table.label, row)
         return f"line {line_of(table.path, name)}: {name}"
 
     wrong = np.flatnonzero(at["index"] == MALFORMED)
     if len(wrong):
         raise UserError(f"{table.path}, {where(wrong[0])} is not of the form number@stack.")
-    used, stack = np.unique(at["stack"], return_inverse=True)
-    stack, index = stack.astype(np.int32), at["index"].copy()
-    named = [names[number] for number in used]
+    used, first, stack = np.unique(at["stack"], return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    stack, index = np.argsort(order).astype(np.int32)[stack], at["index"].copy()
+    named = [names[number] for number in used[order]]
     return places.open_stacks(table.path, named, stack, index, project, where), stack, index
 
 
-def _text(path: str, block: str, label: str, row: int) -> str:
+def _value(path: str, block: str, label: str, row: int) -> str:
     """A value as the file has it."""
     return str(as_table(read_star(path, {label: text})[block])[label][row])

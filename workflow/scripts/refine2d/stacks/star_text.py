@@ -80,11 +80,11 @@ def read_parts(path: str, columns: Mapping[str, Callable] | None = None) -> Iter
                 if first.startswith("data_") and len(words) == 1:
                     if names:
                         yield from _rest(name, block)
-                    name, block = first[5:], {}
+                    name, block, begun = first[5:], {}, False
                     if name in names:
                         raise UserError(f"{path}, line {number}: a second block {first}.")
                     names.add(name)
-                elif first == "loop_" and block == {}:
+                elif first == "loop_" and isinstance(block, dict) and not begun:
                     block = _Loop(columns)
                 elif isinstance(block, _Loop) and first.startswith("_") and not block.started:
                     if first[1:] in block.labels:
@@ -100,6 +100,7 @@ def read_parts(path: str, columns: Mapping[str, Callable] | None = None) -> Iter
                         f"{path}, line {number} has {len(words)} values, not {wanted} as the table."
                     )
                 elif isinstance(block, dict) and first.startswith("_") and len(words) == 2:
+                    begun = True
                     if columns is None or first[1:] in columns:
                         block[first[1:]] = words[1]
                 else:
@@ -140,7 +141,7 @@ class _Loop:
         labels = [self.labels[i] for i in self.kept]
         self.rows = []
         return {
-            k: (self.columns[k] if self.columns else text)(v) for k, v in zip(labels, columns, strict=False)
+            k: (self.columns[k] if self.columns else text)(v) for k, v in zip(labels, columns, strict=True)
         }
 
 
