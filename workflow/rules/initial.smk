@@ -11,7 +11,7 @@ rule input_fp:
         at("benchmarks/input_fp.tsv")
     conda:
         "../../envs/refine2d.yaml"
-    threads: 1
+    threads: 4
     resources:
         mem_mb=memory("input_fp"),
         runtime=minutes("input_fp"),

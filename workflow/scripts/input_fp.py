@@ -3,6 +3,8 @@
 from refine2d.job import job
 
 with job(snakemake) as task:
+    from concurrent.futures import ThreadPoolExecutor
+
     import numpy as np
 
     from refine2d.basisfile import write_basis
@@ -17,10 +19,12 @@ with job(snakemake) as task:
     used = np.flatnonzero(store.used)
     count, radius = starting(len(used), options.ncls), mask_radius(options, task.run)
     rows = used[np.arange(count) * len(used) // count]
-    blocks = (rows[first : first + BLOCK] for first in range(0, len(rows), BLOCK))
-    vectors = np.concatenate(
-        [footprints(store.corrected(each), radius, options.invariant) for each in blocks]
-    )
+
+    def footprint(first: int) -> np.ndarray:
+        return footprints(store.corrected(rows[first : first + BLOCK]), radius, options.invariant)
+
+    with ThreadPoolExecutor(task.threads) as pool:
+        vectors = np.concatenate(list(pool.map(footprint, range(0, len(rows), BLOCK))))
     space = basis(vectors, options.nbasisfp)
     write_projection(task.output.footprints, vectors, header={"class_ptcl_idxs": rows})
     write_basis(task.output.basis, space)
