@@ -25,6 +25,7 @@ GROUP = ("rlnOpticsGroup", "rlnOpticsGroupName")
 IMAGE = "rlnImageName"
 AVERAGE = "rlnReferenceImage"  # what a table of class averages has in its place
 NUMBERS = (*OPTICS.values(), *PIXEL_SIZE, *DETECTOR, *DEFOCUS, GROUP[0])
+Located = tuple[list[Stack], np.ndarray, np.ndarray]
 PLACE = np.dtype([("stack", "i4"), ("index", "i8")])
 MALFORMED = -2  # index of an image whose name is not of the form number@stack
 
@@ -109,9 +110,8 @@ def open_source(path: str, project: str = ".") -> Source:
         for name, block in read_star(path, wanted).items()
     }
     table = _table(path, blocks)
-    particles, optics = _Numbers(path, table.block, blocks[table.block]), blocks.get("optics", {})
-    n = table.n
-    field, row, groups = _joined(particles, _Numbers(path, "optics", optics), n)
+    n, particles = table.n, _Numbers(path, table.block, blocks[table.block])
+    field, row, groups = _joined(particles, _Numbers(path, "optics", blocks.get("optics", {})), n)
 
     columns = {name: field(label, np.full(n, np.nan)) for name, label in OPTICS.items()}
     columns["apix"] = _pixel_size(field, np.full(n, np.nan))
@@ -216,7 +216,7 @@ def _places(names: dict[str, int], values: Sequence[str]) -> np.ndarray:
     return found
 
 
-def _locate(table: Table, at: np.ndarray, names: list[str], project: str) -> tuple[list[Stack], ...]:
+def _locate(table: Table, at: np.ndarray, names: list[str], project: str) -> Located:
     """The stacks of the images that are `at` some PLACE; each image's stack and 0-based number."""
 
     def where(row: int) -> str:
