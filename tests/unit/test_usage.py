@@ -23,7 +23,7 @@ print("made with nothing")
 """
 
 
-def test_time_is_that_of_the_processor_and_memory_the_most_there_was(tmp_path):
+def test_time_is_that_of_the_cpu_and_memory_the_most_there_was(tmp_path):
     large = bytearray(b"1") * (500 * 2**20)  # a parent's memory is not its child's
     told = subprocess.run(
         [sys.executable, "-c", PROGRAM, SCRIPTS], capture_output=True, text=True, check=True
@@ -39,7 +39,7 @@ def test_the_last_line_counts(tmp_path):
     assert usage.read(tmp_path / "a.log") == (3, 4)
 
 
-@pytest.mark.parametrize("left", [b"", b"1.0 s of processor", b"\xff\x00"])
+@pytest.mark.parametrize("left", [b"", b"1.0 s of CPU", b"\xff\x00"])
 def test_a_log_that_was_cut_short_tells_nothing(tmp_path, left):
     (tmp_path / "a.log").write_bytes(left)
     assert usage.read(tmp_path / "a.log") is None

@@ -174,3 +174,16 @@ def test_the_parameters_of_the_run(finished):
 def test_particles_list_for_eman2(finished):
     lines = (finished.folder / "run/particles.lst").read_text().splitlines()
     assert lines[3].split() == ["0", "data/particles.mrcs"] and len(lines) == 3 + SMALL.n
+
+
+def test_the_user_reads_forecast_times_and_where_the_report_is(finished):
+    printed = finished.printed
+    assert re.search(
+        rf"Forecast for {SMALL.n} particles and 2 iterations on 2 cores: about [0-9a-z ]+ s, \d+ MB", printed
+    )
+    assert re.search(r"It took .* of memory in a job, \d+ MB on disk\.\nForecast: [0-9a-z ]+ s", printed)
+    summary = rf"Iteration 1: {SMALL.n - 3} particles .* median resolution \d+\.\d A, in [0-9a-z ]+ s"
+    assert re.search(summary + ", about [0-9a-z ]+ s for 1 more", printed)
+    assert re.search(rf"Iteration 2: {SMALL.n - 3} particles aligned in [0-9a-z ]+ s, \d+ a second", printed)
+    assert "The report, to open in a browser: run/report.html" in printed
+    assert "were not present when the DAG was created" not in printed

@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 
 STATUS = Path("/proc/self/status")  # where Linux has the most memory since the program began
-SENTENCE = "{:.1f} s of processor time, {:.0f} MB of memory"
-PATTERN = re.compile(r"^([\d.]+) s of processor time, (\d+) MB of memory$", re.MULTILINE)
+SENTENCE = "{:.1f} s of CPU time, {:.0f} MB of memory"
+PATTERN = re.compile(r"^([\d.]+) s of CPU time, (\d+) MB of memory$", re.MULTILINE)
 
 
 def used() -> str:
-    """Processor time of this process and those that it waited for, and its largest resident memory, as a sentence."""
+    """CPU time of this process and those that it waited for, and its largest resident memory, as a sentence."""
     mine, others = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return SENTENCE.format(sum(each.ru_utime + each.ru_stime for each in (mine, others)), _memory(mine))
 

@@ -1,5 +1,5 @@
 """What each step took: time from the benchmark files that Snakemake writes (``RULE.tsv``, ``RULE.YY.GG.tsv``),
-processor time and memory from the logs of the jobs."""
+CPU time and memory from the logs of the jobs."""
 
 import csv
 from collections import defaultdict
