@@ -46,6 +46,11 @@ def write_particles(
     labels : int array (n,)
         Class numbers, from 0; written from 1 as RELION counts.
     alignments : ALIGNMENT array (n,)
+
+    Raises
+    ------
+    UserError
+        When a STAR input has changed since it was opened.
     """
     parts = _carried if isinstance(source.table, Table) else _fresh
     optics = parts is _fresh or source.table.optics

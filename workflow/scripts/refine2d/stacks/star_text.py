@@ -202,7 +202,16 @@ def write_star(path: str, blocks: Mapping[str, Mapping]) -> None:
 
 
 def write_parts(path: str, parts: Iterable[tuple[str, Mapping]], optics: bool) -> None:
-    """Write a STAR file from what `read_parts` gives, of RELION 3.1 if it has `optics`; errors as in `write_star`."""
+    """Write a STAR file part by part; errors as in `write_star`.
+
+    Parameters
+    ----------
+    path : str
+    parts : iterable of (name, part)
+        As `read_parts` gives them.
+    optics : bool
+        One of the blocks is an optics table, so that the file is one of RELION 3.1.
+    """
     with atomic(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as file:
         for name, tables in groupby(parts, itemgetter(0)):
             file.write("\n# version 30001\n" if optics else "")
