@@ -13,7 +13,8 @@ with job(snakemake) as task:
     import numpy as np
 
     from refine2d.basisfile import read_basis
-    from refine2d.clustering import SMALLEST, kmeans
+    from refine2d.breathing import breathe
+    from refine2d.clustering import kmeans, least
     from refine2d.errors import UserError
     from refine2d.msa import Projector, coordinates, unit
     from refine2d.particles import ParticleStore
@@ -49,8 +50,9 @@ with job(snakemake) as task:
     if options.normproj:
         points, centres = unit(points), unit(centres)
     labels = np.full(len(used), -1, np.int32)
-    least = max(2, int(SMALLEST * used.sum() / options.ncls))
+    smallest = least(len(points), options.ncls)
     with ThreadPoolExecutor(task.threads) as pool:
-        found = kmeans(points, centres, minchange=options.minchange, smallest=least, run=pool.map)
-    labels[used], _ = found
+        how = {"minchange": options.minchange, "smallest": smallest, "run": pool.map}
+        centres = breathe(points, kmeans(points, centres, **how)[1], pool.map)
+        labels[used], _ = kmeans(points, centres, **how)
     write_classmx(task.output.classmx, labels, used, alignments, scale(task.run))

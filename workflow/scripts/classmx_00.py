@@ -26,6 +26,6 @@ with job(snakemake) as task:
     else:
         centres = clustering.seed(vectors, options.ncls, rng)
     labels = np.full(n, -1, np.int32)
-    least = max(2, int(clustering.SMALLEST * len(vectors) / options.ncls))
-    labels[rows], _ = clustering.kmeans(vectors, centres, smallest=least)
+    smallest = clustering.least(len(vectors), options.ncls)
+    labels[rows], _ = clustering.kmeans(vectors, centres, smallest=smallest)
     write_classmx(task.output[0], labels, labels >= 0, alignment(np.zeros(n)), 1.0)

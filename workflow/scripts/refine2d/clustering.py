@@ -86,6 +86,17 @@ def nearest(vectors: np.ndarray, centres: np.ndarray, run: Callable = map) -> np
     return labels
 
 
+def least(n: int, count: int) -> int:
+    """Members that each of `count` classes of n vectors should have at least."""
+    return max(2, int(SMALLEST * n / count))
+
+
+def main_direction(vectors: np.ndarray) -> tuple[np.ndarray, float]:
+    """Axis (d,) along which centred vectors (n, d), float64, vary most, and their standard deviation along it."""
+    variances, axes = np.linalg.eigh(vectors.T @ vectors / len(vectors))
+    return axes[:, -1], float(np.sqrt(max(variances[-1], 0.0)))
+
+
 def seed(vectors: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
     """Start centres among the vectors, far from each other by k-means++: (count, d) float32."""
     chosen = [int(rng.integers(len(vectors)))]
@@ -109,8 +120,7 @@ def _fill(vectors: np.ndarray, labels: np.ndarray, count: int, smallest: int) ->
         rows = np.flatnonzero(labels == np.argmax(sizes))
         apart = vectors[rows].astype(np.float64)
         apart -= apart.mean(0)
-        _, axes = np.linalg.eigh(apart.T @ apart)
-        along = apart @ axes[:, -1]
+        along = apart @ main_direction(apart)[0]
         stay = max(smallest, (len(rows) + 1) // 2)
         labels[rows[np.argsort(along, kind="stable")[stay:]]] = small
 
