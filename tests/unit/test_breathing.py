@@ -25,7 +25,9 @@ def test_two_classes_in_one_cloud_and_two_clouds_in_one_class_are_put_right():
     found, _ = clustering.kmeans(points, breathing.breathe(points, stuck))
     assert len(set(zip(found, truth, strict=True))) == 12
     untouched = np.arange(12) >= 2
-    assert (found[untouched[truth]] == labels[untouched[truth]]).mean() > 0.8  # these classes keep their numbers
+    assert (
+        found[untouched[truth]] == labels[untouched[truth]]
+    ).mean() > 0.8  # these classes keep their numbers
 
 
 @settings(max_examples=30, deadline=None)
