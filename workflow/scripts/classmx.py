@@ -52,7 +52,7 @@ with job(snakemake) as task:
     labels = np.full(len(used), -1, np.int32)
     smallest = least(len(points), options.ncls)
     with ThreadPoolExecutor(task.threads) as pool:
-        how = {"minchange": options.minchange, "smallest": smallest, "run": pool.map}
-        centres = breathe(points, kmeans(points, centres, **how)[1], pool.map)
-        labels[used], _ = kmeans(points, centres, **how)
+        centres = breathe(points, centres, pool.map)
+        found = kmeans(points, centres, minchange=options.minchange, smallest=smallest, run=pool.map)
+    labels[used], _ = found
     write_classmx(task.output.classmx, labels, used, alignments, scale(task.run))

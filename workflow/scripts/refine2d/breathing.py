@@ -16,7 +16,7 @@ ROUNDS = 50  # most rounds of k-means after a change
 
 
 def breathe(vectors: np.ndarray, centres: np.ndarray, run: Callable = map) -> np.ndarray:
-    """Move centres to where they leave less of the vectors' variance.
+    """K-means, then centres moved to where they leave less of the vectors' variance.
 
     The widest classes are split, k-means goes on, and as many classes are given up as cost least. What lessens the sum
     of squares stays; if nothing does, fewer classes are split, at last a single one.
@@ -26,7 +26,7 @@ def breathe(vectors: np.ndarray, centres: np.ndarray, run: Callable = map) -> np
     vectors : ndarray
         (n, d) float32, at least two a class; of many, `EACH` a class are looked at, spread over all.
     centres : ndarray
-        (K, d) float32 where k-means of the vectors ended.
+        (K, d) float32 start of k-means.
     run : callable
         As for `search.align`.
 
@@ -34,6 +34,11 @@ def breathe(vectors: np.ndarray, centres: np.ndarray, run: Callable = map) -> np
     -------
     ndarray
         (K, d) float32. A centre that stays has its number; the others take those of the classes given up.
+
+    Raises
+    ------
+    ValueError
+        With fewer than two vectors a class.
     """
     count = len(centres)
     rows = np.linspace(0, len(vectors) - 1, min(len(vectors), EACH * count)).astype(np.int64)
