@@ -83,7 +83,7 @@ def make_run(folder: Path, n: int, ncls: int, iterations: int) -> None:
     write_classes(folder / f"classes_{yy}" / "00.hdf", images[:1], headers[:1], members)
     write_basis(folder / f"basis_{yy}.hdf", basis(images[: 4 * VECTORS], VECTORS))
     vectors = rng.normal(size=(n, min(VECTORS, ncls - 1))).astype(np.float32)
-    write_projection(folder / f"input_{yy}_proj.hdf", vectors, none)
+    write_projection(folder / f"input_{yy}_proj.hdf", [(vectors, none)], vectors.shape, 1.0, {})
 
 
 def main() -> None:

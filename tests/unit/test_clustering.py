@@ -62,3 +62,11 @@ def test_minchange_stops_early():
 def test_identical_vectors_do_not_break_the_seeds():
     points = np.ones((20, 3), np.float32)
     assert clustering.seed(points, 4, np.random.default_rng(0)).shape == (4, 3)
+
+
+@given(st.integers(1, 10**6), st.integers(1, 300))
+def test_a_sample_is_spread_over_all(n, count):
+    rows = clustering.sample(n, count)
+    assert len(rows) == min(n, clustering.EACH * count)
+    assert rows[0] == 0 and (len(rows) == 1 or rows[-1] == n - 1)
+    assert len(rows) < 2 or (np.diff(rows).min() >= 1 and np.ptp(np.diff(rows)) <= 1)

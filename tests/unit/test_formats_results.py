@@ -1,17 +1,16 @@
 """What a run writes for other programs, and what EMAN2's and RELION's runs left, read as ours."""
 
 from types import SimpleNamespace
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 from scipy import ndimage
 
-from refine2d import tables
-from refine2d.cryosparc import particle_records
+from refine2d import cryosparc, tables
 from refine2d.ctf import CtfTable
 from refine2d.relion import class_blocks, write_particles
 from refine2d.stacks import cs
-from refine2d.stacks.arrays import write_npy
 from refine2d.stacks.hdf import read_hdf, read_headers
 from refine2d.stacks.mrc import write_mrcs
 from refine2d.stacks.opening import open_source
@@ -39,9 +38,10 @@ def project(tmp_path, monkeypatch):
     return tmp_path
 
 
-def written(records, path="particles.cs"):
-    write_npy(path, records)
-    return cs.read_cs(path)
+def written(*particles, path="particles.cs", **options):
+    with patch.object(cs, "BATCH", 3):
+        cryosparc.write_particles(path, *particles, **options)
+    return np.load(path)
 
 
 # ---- cryoSPARC ----
@@ -51,7 +51,7 @@ def test_a_new_cs_file_reads_back():
     column = np.arange(N, dtype=float)
     table = CtfTable(column + 9000, column + 8000, 10 * column, column, 300, 2.7, 0.1)
     source = open_source("data/p.mrcs")
-    records = written(particle_records(source, store(table), np.arange(N), LABELS, POSES, invert=True))
+    records = written(source, store(table), np.arange(N), LABELS, POSES, invert=True)
     assert len(set(records["uid"].tolist())) == N
     assert records["alignments2D/class"].tolist() == LABELS.tolist()
     assert records["blob/shape"].tolist() == [[17, 17]] * N
@@ -63,7 +63,7 @@ def test_a_new_cs_file_reads_back():
 
 
 def test_pose_and_shift_are_relions_in_radians_and_pixels():
-    records = particle_records(open_source("data/p.mrcs"), store(), np.arange(N), LABELS, POSES)
+    records = written(open_source("data/p.mrcs"), store(), np.arange(N), LABELS, POSES)
     psi, (x, y) = np.rad2deg(records["alignments2D/pose"]), records["alignments2D/shift"].T
     back = from_relion(psi, 2.0 * x, 2.0 * y, records["refine2d/flip"], apix=4.0)
     np.testing.assert_allclose((back["angle"] - POSES["angle"] + 180) % 360 - 180, 0, atol=1e-3)
@@ -78,9 +78,7 @@ def test_an_average_turned_by_the_pose_and_moved_against_the_shift_lies_on_its_p
     average = np.exp(-((x - 9) ** 2 + (y + 4) ** 2) / 30) + 0.6 * np.exp(-((x + 6) ** 2 + (y - 11) ** 2) / 40)
     pose = alignment([34.0], [False], [1.5], [-2.0])
     particle = undo(average[None], inverse(rescale(pose, 2)))[0]
-    (record,) = particle_records(
-        open_source("data/p.mrcs"), store(rows=[0]), np.array([0]), np.array([0]), pose
-    )
+    (record,) = written(open_source("data/p.mrcs"), store(rows=[0]), np.array([0]), np.array([0]), pose)
     turned = ndimage.rotate(average, np.degrees(record["alignments2D/pose"]), reshape=False)
     moved = ndimage.shift(turned, -record["alignments2D/shift"][::-1])
     np.testing.assert_allclose(moved, particle, atol=0.01)
@@ -90,18 +88,18 @@ def test_a_cs_input_keeps_its_fields(shared):
     folder = shared / "formats"
     source = open_source(folder / "cryosparc/empiar_10076_7.cs", project=folder / "relion")
     numbers = [6, 1, 2, 5]
-    records = written(particle_records(source, store(rows=numbers), np.arange(N), LABELS, POSES))
-    before = source.table
+    records = written(source, store(rows=numbers), np.arange(N), LABELS, POSES)
+    before = source.table[:]
     for name in before.dtype.names:
         np.testing.assert_array_equal(records[name], before[name][numbers])
     assert records["alignments2D/psize_A"].tolist() == before["blob/psize_A"][numbers].tolist()
-    again = written(particle_records(source, store(rows=numbers), np.arange(N), LABELS, POSES, invert=True))
+    again = written(source, store(rows=numbers), np.arange(N), LABELS, POSES, invert=True)
     assert again["blob/sign"].tolist() == [1] * N
 
 
 def test_the_fields_of_2d_classification_are_those_of_cryosparc(shared):
     real = np.load(shared / "formats/cryosparc/cryosparc_J2_particles_exported.cs").dtype
-    ours = particle_records(open_source("data/p.mrcs"), store(), np.arange(N), LABELS, POSES).dtype
+    ours = written(open_source("data/p.mrcs"), store(), np.arange(N), LABELS, POSES).dtype
     for name in real.names:
         if name.startswith(("alignments2D/", "blob/")) and name != "blob/path":
             assert ours[name] == real[name], name
@@ -109,7 +107,7 @@ def test_the_fields_of_2d_classification_are_those_of_cryosparc(shared):
 
 def test_cryosparc_tools_reads_it():
     dataset = pytest.importorskip("cryosparc.dataset", reason="cryosparc-tools is not installed")
-    records = written(particle_records(open_source("data/p.mrcs"), store(), np.arange(N), LABELS, POSES))
+    records = written(open_source("data/p.mrcs"), store(), np.arange(N), LABELS, POSES)
     read = dataset.Dataset.load("particles.cs")
     assert set(read.fields()) == set(records.dtype.names)
     assert read["blob/path"].tolist() == ["data/p.mrcs"] * N
@@ -128,7 +126,7 @@ def test_each_particle_is_written_in_its_own_pixels():
         {"optics": optics, "particles": {"rlnImageName": images, "rlnOpticsGroup": ["1", "2", "1", "2"]}},
     )
     source = open_source("x.star")
-    records = particle_records(source, store(), np.arange(N), LABELS, POSES)
+    records = written(source, store(), np.arange(N), LABELS, POSES)
     assert records["alignments2D/psize_A"].tolist() == [2, 1, 2, 1]
     assert records["blob/shape"][:, 0].tolist() == [17, 34, 17, 34]
     angstrom = records["alignments2D/shift"] * records["alignments2D/psize_A"][:, None]
@@ -167,7 +165,7 @@ def test_tables_of_an_eman2_run_are_read_as_ours(shared):
     assert scores.shape == (400, 5) and (scores["ref"] == np.arange(5)).all()
     raw = read_hdf(folder / "simmx_02.hdf")
     np.testing.assert_array_equal(scores["score"], -raw[0])
-    vectors, projected = tables.read_projection(folder / "input_02_proj.hdf")
+    vectors, projected = tables.read_projection(folder / "input_02_proj.hdf", np.arange(400))
     assert vectors.shape == (400, 5)
     best = scores["score"].argmax(axis=1)
     same = scores[np.arange(400), best]

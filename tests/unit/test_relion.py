@@ -147,7 +147,7 @@ def test_another_input_becomes_a_star_file_of_today(project):
 
 
 def test_a_table_of_another_program_is_not_carried_into_a_star_file(project):
-    source = replace(open_source("data/p.mrcs"), read_table=lambda: np.zeros(N, [("uid", "u8")]))
+    source = replace(open_source("data/p.mrcs"), table=np.zeros(N, [("uid", "u8")]))
     blocks = written(source, store(range(N)))
     assert list(blocks) == ["optics", "particles"] and len(blocks["particles"]["rlnClassNumber"]) == 4
 

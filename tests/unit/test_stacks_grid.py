@@ -54,8 +54,8 @@ def test_the_same_object_on_one_grid(tmp_path, first, second, box, apix):
     expected = blobs(box, apix)
     # the object is below 1e-3 where it is cut off, which rings
     np.testing.assert_allclose(images, [expected, expected], atol=3e-3)
-    assert source.pixel_size(9.0).tolist() == [first[1], second[1]]
-    assert source.box_size().tolist() == [first[0], second[0]]
+    assert source.pixel_size([0, 1], 9.0).tolist() == [first[1], second[1]]
+    assert source.box_size([0, 1]).tolist() == [first[0], second[0]]
 
 
 def test_one_size_is_left_as_it_is(tmp_path):

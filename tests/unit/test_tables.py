@@ -5,7 +5,7 @@ from unittest.mock import patch
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from refine2d import tables
@@ -99,19 +99,23 @@ def test_simmx_is_chunked_and_compressed(tmp_path):
 @pytest.mark.parametrize("scaled", [False, True])
 def test_projections_come_back(tmp_path, scaled):
     vectors, poses = RNG.normal(size=(40, 6)).astype(np.float32), some_alignments(40, scaled=scaled)
-    tables.write_projection(tmp_path / "p.hdf", vectors, poses, 1.5, {"note": 3})
+    parts = [(vectors[:25], poses[:25]), (vectors[25:], poses[25:])]
+    tables.write_projection(tmp_path / "p.hdf", parts, (40, 6), 1.5, {"note": 3})
     header, *more = read_headers(tmp_path / "p.hdf")
     assert read_hdf(tmp_path / "p.hdf", [0]).shape == (1, 40, 4 + 6) and len(more) == scaled
     assert header["isvector"] == 1 and header["note"] == 3
-    found, back = tables.read_projection(tmp_path / "p.hdf", 1.5)
-    np.testing.assert_array_equal(found, vectors)
-    same_poses(back, poses)
+    for rows in (np.arange(40), np.array([3, 17, 39])):
+        found, back = tables.read_projection(tmp_path / "p.hdf", rows, 1.5)
+        np.testing.assert_array_equal(found, vectors[rows])
+        same_poses(back, poses[rows])
 
 
-def test_projections_without_alignments_are_vectors_alone(tmp_path):
+def test_vectors_come_back(tmp_path):
     vectors = RNG.normal(size=(40, 6)).astype(np.float32)
-    tables.write_projection(tmp_path / "p.hdf", vectors)
+    tables.write_vectors(tmp_path / "p.hdf", vectors, {"note": 3})
     np.testing.assert_array_equal(read_hdf(tmp_path / "p.hdf")[0], vectors)
+    (header,) = read_headers(tmp_path / "p.hdf")
+    assert header["isvector"] == 1 and header["note"] == 3
 
 
 @pytest.mark.parametrize("shape", [(12, 30), (12, 8, 8)])
@@ -134,16 +138,6 @@ def a_class(number, rows):
         np.full((8, 8), number, np.float32), some_alignments(len(rows)), quality, kept, FRC, 0.5
     )
     return average, tables.members_of(number, np.array(rows), average)
-
-
-@given(used=st.lists(st.booleans(), max_size=9), block=st.sampled_from([2, 100]))
-def test_rows_in_use_move_to_the_front_of_their_array(used, block):
-    rows = RNG.normal(size=(len(used), 2)).astype(np.float32)
-    wanted = rows[np.array(used, bool)]
-    with patch.object(tables, "BLOCK", block):
-        found = tables.packed(rows, np.array(used, bool))
-    np.testing.assert_array_equal(found, wanted)
-    assert found.base is rows
 
 
 def test_classes_join_in_the_order_of_their_numbers(tmp_path):
@@ -202,3 +196,25 @@ def test_pieces_come_back_joined(tmp_path):
     tables.write_arrays(tmp_path / "b.h5", best=best[64:])
     found = tables.read_arrays([tmp_path / "a.h5", tmp_path / "b.h5"], "best")
     assert found.dtype == ALIGNMENT and (found == best).all()
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    sizes=st.lists(st.integers(1, 9), min_size=1, max_size=4), block=st.sampled_from([2, 100]), data=st.data()
+)
+def test_pieces_come_back_in_parts_and_by_row(tmp_path, sizes, block, data):
+    n = sum(sizes)
+    paths = [tmp_path / f"{i}.h5" for i in range(len(sizes))]
+    points, number = RNG.normal(size=(n, 3)), np.arange(n)
+    for path, last, size in zip(paths, np.cumsum(sizes), sizes, strict=True):
+        mine = slice(last - size, last)
+        tables.write_arrays(path, points=points[mine], number=number[mine])
+    with patch.object(tables, "BLOCK", block):
+        parts = list(tables.read_parts(paths, "points", "number"))
+        rows = np.array(sorted(data.draw(st.sets(st.integers(0, n - 1)))), int)
+        np.testing.assert_array_equal(tables.read_rows(paths, "points", rows), points[rows])
+    for mine, some, numbers in parts:
+        assert len(some) <= block
+        np.testing.assert_array_equal(some, points[mine])
+        np.testing.assert_array_equal(numbers, number[mine])
+    assert sum(len(some) for _, some, _ in parts) == n

@@ -128,7 +128,7 @@ def test_averaging_starts_from_the_alignments_of_the_search(continued):
     best = read_arrays(sorted((run / "simmx_02").glob("*.h5")), "best")[:, 0]
     labels, _, used = read_classmx(run / "classmx_02.hdf", 1.0)
     rows = np.flatnonzero(labels >= 0)
-    projected = read_projection(run / "input_02_proj.hdf")[1]
+    projected = read_projection(run / "input_02_proj.hdf", np.arange(len(best)))[1]
     for poses in (used, projected):
         for name in ("angle", "mirror", "sx", "sy"):
             np.testing.assert_allclose(poses[name][rows], best[name][rows], atol=1e-3)

@@ -4,7 +4,7 @@ from refine2d.job import job
 
 with job(snakemake) as task:
     from refine2d.particles import ParticleStore
-    from refine2d.stacks.lst import entries, write_lst
+    from refine2d.stacks.lst import write_lst
     from refine2d.stacks.opening import open_source
     from refine2d.tables import read_members
 
@@ -12,4 +12,4 @@ with job(snakemake) as task:
     members = read_members(task.input.pieces)
     for label, path in enumerate(task.output):
         mine = number[members["row"][members["class"] == label]]
-        write_lst(path, entries(*source.locations(mine)), f"Particles of class {label}, a line each.")
+        write_lst(path, *source.locations(mine), comment=f"Particles of class {label}, a line each.")

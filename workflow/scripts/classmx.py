@@ -1,5 +1,8 @@
 """Join the projections of the particles, and k-means of them in the MSA space and by what is left outside it,
-started from the averages."""
+started from the averages.
+
+Of many particles a sample tells where the centres belong, so that the points are never in memory all at once.
+"""
 
 from pathlib import Path
 
@@ -14,45 +17,55 @@ with job(snakemake) as task:
 
     from refine2d.basisfile import read_basis
     from refine2d.breathing import breathe
-    from refine2d.clustering import kmeans, least
+    from refine2d.clustering import kmeans, least, nearest, sample
     from refine2d.errors import UserError
     from refine2d.msa import Projector, coordinates, unit
     from refine2d.particles import ParticleStore
     from refine2d.residual import coordinate
     from refine2d.stacks.hdf import read_hdf
-    from refine2d.tables import packed, read_arrays, write_classmx, write_projection
+    from refine2d.tables import read_arrays, read_parts, read_rows, write_classmx, write_projection
     from refine2d.working import scale
 
-    options, used = task.options, ParticleStore(task.input.particles).used
+    options, pieces = task.options, task.input.pieces
+    used = ParticleStore(task.input.particles).used
     if used.sum() < 2 * options.ncls:
         raise UserError(
             f"Only {used.sum()} particles can be used, too few for {options.ncls} classes: lower ncls."
         )
-    done = max(Path(piece).stat().st_mtime for piece in task.input.pieces)
+    done = max(Path(piece).stat().st_mtime for piece in pieces)
     if spent := task.since(task.input.allrefs, done):
         speed = f"{used.sum() / spent:,.0f} a second"
         task.say(
             f"Iteration {task.iteration}: {used.sum():,} particles aligned in {duration(spent)}, {speed}"
         )
 
-    space = read_basis(task.input.basis)
-    points, best, weights = (read_arrays(task.input.pieces, name) for name in ("points", "best", "weights"))
-    alignments, total = best[:, 0].copy(), weights.sum(0).astype(np.float32)
-    del best
-    projections = unit(points[:, :-1]) if options.normproj else points[:, :-1]
-    write_projection(task.output.projections, projections, alignments, scale(task.run), {"ctf_weight": total})
-    del projections
+    space, total = read_basis(task.input.basis), read_arrays(pieces, "weights").sum(0).astype(np.float32)
+
+    def normed(vectors):
+        return unit(vectors) if options.normproj else vectors
+
+    parts = ((normed(points), best[:, 0]) for _, points, best in read_parts(pieces, "points", "best"))
+    shape = len(used), len(space.vectors)
+    write_projection(task.output.projections, parts, shape, scale(task.run), {"ctf_weight": total})
+
     averages = coordinates(read_hdf(task.input.allrefs), space)
     centres = Projector(space).shrunken(averages, total / used.sum())
-    points = packed(points, used)
-    points[:, -1] = coordinate(points[:, -1], centres, options.residual)
-    centres = np.concatenate([centres, np.zeros((len(centres), 1), np.float32)], axis=1)
-    if options.normproj:
-        points, centres = unit(points), unit(centres)
-    labels = np.full(len(used), -1, np.int32)
-    smallest = least(len(points), options.ncls)
+    left = np.zeros((len(used), 1), np.float32)
+    left[used, 0] = coordinate(read_arrays(pieces, "residual")[used], centres, options.residual)
+    centres = normed(np.concatenate([centres, np.zeros((len(centres), 1), np.float32)], axis=1))
+
+    def vectors(points, rows):
+        return normed(np.concatenate([points, left[rows]], axis=1))
+
+    rows = np.flatnonzero(used)
+    rows = rows[sample(len(rows), options.ncls)]
+    seen, smallest = vectors(read_rows(pieces, "points", rows), rows), least(len(rows), options.ncls)
+    labels = np.empty(len(used), np.int32)
     with ThreadPoolExecutor(task.threads) as pool:
-        centres = breathe(points, centres, pool.map)
-        found = kmeans(points, centres, minchange=options.minchange, smallest=smallest, run=pool.map)
-    labels[used], _ = found
+        centres = breathe(seen, centres, pool.map)
+        found, centres = kmeans(seen, centres, minchange=options.minchange, smallest=smallest, run=pool.map)
+        for mine, points in read_parts(pieces, "points"):
+            labels[mine] = nearest(vectors(points, mine), centres, pool.map)
+    labels[rows], labels[~used] = found, -1
+    alignments = np.concatenate([best[:, 0] for _, best in read_parts(pieces, "best")])
     write_classmx(task.output.classmx, labels, used, alignments, scale(task.run))

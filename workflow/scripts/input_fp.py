@@ -12,7 +12,7 @@ with job(snakemake) as task:
     from refine2d.invariants import BLOCK, footprints
     from refine2d.msa import basis, coordinates
     from refine2d.particles import ParticleStore
-    from refine2d.tables import write_projection
+    from refine2d.tables import write_vectors
     from refine2d.working import mask_radius
 
     options, store = task.options, ParticleStore(task.input.particles)
@@ -26,6 +26,6 @@ with job(snakemake) as task:
     with ThreadPoolExecutor(task.threads) as pool:
         vectors = np.concatenate(list(pool.map(footprint, range(0, len(rows), BLOCK))))
     space = basis(vectors, options.nbasisfp)
-    write_projection(task.output.footprints, vectors, header={"class_ptcl_idxs": rows})
+    write_vectors(task.output.footprints, vectors, {"class_ptcl_idxs": rows})
     write_basis(task.output.basis, space)
-    write_projection(task.output.projections, coordinates(vectors, space))
+    write_vectors(task.output.projections, coordinates(vectors, space))

@@ -26,7 +26,7 @@ with job(snakemake) as task:
     radius, maxshift = mask_radius(task.options, task.run), task.options.maxshift / scale(task.run)
     plan = Plan(store.box, radius, maxshift, task.options.mirror)
     alignments = common_frame(members, numbers, read_hdf(task.input.classes), plan)
-    coefficients = read_projection(task.input.projections)[0][members["row"]]
+    coefficients, _ = read_projection(task.input.projections, members["row"])
     coordinates, explained = main_component(coefficients)
     frames = make_frames(store, members["row"], alignments, coordinates, radius, explained)
     drawn = draw_frames(frames, "class " + ", ".join(map(str, numbers)))

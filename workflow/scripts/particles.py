@@ -8,7 +8,7 @@ with job(snakemake) as task:
     from refine2d.input_rows import read_numbers, select
     from refine2d.optics import fill_apix, fill_ctf
     from refine2d.prepare import contrast_score, merge, report
-    from refine2d.stacks.lst import entries, write_lst
+    from refine2d.stacks.lst import write_lst
     from refine2d.stacks.opening import open_source
 
     options = task.options
@@ -18,7 +18,7 @@ with job(snakemake) as task:
     table, mode = fill_ctf(source, options.ctf, options.voltage, options.cs, options.ac)
     apix = fill_apix(source, options.apix)
     store = merge(task.input.pieces, task.output.particles, source, number, apix, table, mode)
-    write_lst(task.output.lst, entries(*source.locations(number)))
+    write_lst(task.output.lst, *source.locations(number))
 
     task.say(f"{store.used.sum()} of {store.n} particles are used, box {store.box} at {store.apix:.3g} A/px")
     for phrase in report(number, store.bad):

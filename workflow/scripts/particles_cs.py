@@ -3,13 +3,12 @@
 from refine2d.job import job
 
 with job(snakemake) as task:
-    from refine2d.cryosparc import particle_records
+    from refine2d.cryosparc import write_particles
     from refine2d.particles import ParticleStore
-    from refine2d.stacks.arrays import write_npy
     from refine2d.stacks.opening import open_source
     from refine2d.tables import read_members
 
     source, store = open_source(task.input.particles), ParticleStore(task.input.store)
     members = read_members(task.input.pieces)
     columns = members["row"], members["class"], members["alignment"]
-    write_npy(task.output[0], particle_records(source, store, *columns, task.options.invert))
+    write_particles(task.output[0], source, store, *columns, task.options.invert)

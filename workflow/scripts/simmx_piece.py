@@ -35,7 +35,7 @@ with job(snakemake) as task:
         aligned = undo(ift(y, store.box), pose)
         vectors = projector.project(aligned, c2)
         share = residual.share(aligned, c2, vectors)
-        return np.column_stack([vectors, share]), c2.sum(0, dtype=np.float64)
+        return vectors, share, c2.sum(0, dtype=np.float64)
 
     def blocks(array):
         return [array[first : first + BLOCK] for first in range(0, len(array), BLOCK)]
@@ -52,10 +52,11 @@ with job(snakemake) as task:
             found[~store.used[rows]] = alignment(ref=-1, score=-np.inf)
             best.append(found)
             projected += pool.map(project, *map(blocks, (*matched, found[:, 0])))
-    points, weights = zip(*projected, strict=True)
+    points, left, weights = zip(*projected, strict=True)
     write_arrays(
         task.output[0],
         best=np.concatenate(best),
         points=np.concatenate(points),
+        residual=np.concatenate(left),
         weights=np.stack(weights),
     )

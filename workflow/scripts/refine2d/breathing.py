@@ -9,7 +9,6 @@ import numpy as np
 
 from .clustering import kmeans, least, main_direction
 
-EACH = 200  # vectors a class that tell where centres belong
 SPLIT = 0.1  # share of the classes that are split at first
 GAIN = 1e-4  # share of the sum of squares that a change has to save
 ROUNDS = 50  # most rounds of k-means after a change
@@ -24,7 +23,7 @@ def breathe(vectors: np.ndarray, centres: np.ndarray, run: Callable = map) -> np
     Parameters
     ----------
     vectors : ndarray
-        (n, d) float32, at least two a class; of many, `EACH` a class are looked at, spread over all.
+        (n, d) float32, at least two a class.
     centres : ndarray
         (K, d) float32 start of k-means.
     run : callable
@@ -41,8 +40,6 @@ def breathe(vectors: np.ndarray, centres: np.ndarray, run: Callable = map) -> np
         With fewer than two vectors a class.
     """
     count = len(centres)
-    rows = np.linspace(0, len(vectors) - 1, min(len(vectors), EACH * count)).astype(np.int64)
-    vectors = vectors[rows]
     smallest = least(len(vectors), count)
     labels, centres = kmeans(vectors, centres, ROUNDS, smallest=smallest, run=run)
     total = _squares(vectors, labels, centres).sum()

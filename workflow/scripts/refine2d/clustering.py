@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+EACH = 200  # vectors a class that tell where centres belong
 SMALLEST = 0.1  # least share of the mean class size that a class should have
 BLOCK = 4096  # rows of one distance product; fixed, so that its bits are
 SPAN = 4 * BLOCK  # rows that a thread labels or sums at a time
@@ -84,6 +85,11 @@ def nearest(vectors: np.ndarray, centres: np.ndarray, run: Callable = map) -> np
 
     list(run(label, range(0, len(vectors), SPAN)))
     return labels
+
+
+def sample(n: int, count: int) -> np.ndarray:
+    """Which of n vectors tell where `count` centres belong: `EACH` a class, spread over all; int64, ascending."""
+    return np.linspace(0, n - 1, min(n, EACH * count)).astype(np.int64)
 
 
 def least(n: int, count: int) -> int:

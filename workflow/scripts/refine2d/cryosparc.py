@@ -7,6 +7,7 @@ import numpy as np
 
 from refine2d.particles import ParticleStore
 from refine2d.stacks import cs
+from refine2d.stacks.arrays import write_npy
 from refine2d.stacks.source import Source
 from refine2d.transforms import to_relion
 
@@ -25,15 +26,16 @@ NOTHING = (
 ABERRATIONS = {"shift_A": 2, "tilt_A": 2, "trefoil_A": 2, "tetra_A": 4, "anisomag": 4}
 
 
-def particle_records(
+def write_particles(
+    path: str,
     source: Source,
     store: ParticleStore,
     rows: np.ndarray,
     labels: np.ndarray,
     alignments: np.ndarray,
     invert: bool = False,
-) -> np.ndarray:
-    """Particles with class, pose and score as cryoSPARC's records.
+) -> None:
+    """Write particles with class, pose and score as cryoSPARC's records.
 
     A .cs input keeps all its fields, and those of `alignments2D` are replaced or added. Other inputs get `uid` (a
     digest of the image's place), `blob` and `ctf`. As pyem's csparc2star has it, `pose` is RELION's psi in radians, and
@@ -43,6 +45,7 @@ def particle_records(
 
     Parameters
     ----------
+    path : str
     source : Source
     store : ParticleStore
     rows : int array (n,)
@@ -52,15 +55,20 @@ def particle_records(
     alignments : ALIGNMENT array (n,)
     invert : bool
         The run took the pixels (after the input's own sign) with their sign changed.
-
-    Returns
-    -------
-    structured array (n,)
     """
+
+    def records(first: int) -> np.ndarray:
+        mine = slice(first, first + cs.BATCH)
+        return _records(source, store, rows[mine], labels[mine], alignments[mine], invert)
+
+    write_npy(path, map(records, range(0, max(len(rows), 1), cs.BATCH)), len(rows))
+
+
+def _records(source: Source, store: ParticleStore, rows, labels, alignments, invert: bool) -> np.ndarray:
     numbers = store.number[rows]
-    pixel = source.pixel_size(store.input_apix)[numbers]
+    pixel = source.pixel_size(numbers, store.input_apix)
     sign = -1 if invert else 1
-    if source.path.lower().endswith(".cs"):
+    if isinstance(source.table, cs.Table):
         records = source.table[numbers]
         before = records[cs.SIGN] if cs.SIGN in records.dtype.names else np.ones(len(rows))
         records = cs.with_fields(records, {cs.SIGN: np.asarray(before * sign, "f4")})
@@ -96,10 +104,11 @@ def _fresh(
     numbers = store.number[rows]
     index, stacks = source.locations(numbers)
     paths = [_path(stack) for stack in stacks]
-    box = source.box_size()[numbers]
+    longest = max(len(_path(stack.path).encode()) for stack in source.stacks)
+    box = source.box_size(numbers)
     columns = {
         "uid": np.array([_uid(path, place) for path, place in zip(paths, index, strict=True)], "u8"),
-        cs.PATH: np.array([path.encode() for path in paths]),
+        cs.PATH: np.array([path.encode() for path in paths], f"S{longest}"),
         cs.INDEX: index.astype("u4"),
         cs.SHAPE: np.stack([box, box], axis=1).astype("u4"),
         cs.PIXEL: pixel.astype("f4"),

@@ -70,10 +70,11 @@ def class_blocks(stack: str, counts: np.ndarray) -> dict[str, dict]:
 
 def _carried(source: Source, store: ParticleStore, rows, labels, alignments) -> Iterator[tuple[str, Block]]:
     """The blocks of a STAR input, with poses."""
-    table, numbers, pixels = source.table, store.number[rows], source.pixel_size(store.input_apix)
+    table, numbers = source.table, store.number[rows]
     for name, part, mine in table.parts(numbers):
         if mine is not None:
-            unit, pixel = ("Angst", 1.0) if table.optics else ("", pixels[numbers[mine]])
+            pixel = 1.0 if table.optics else source.pixel_size(numbers[mine], store.input_apix)
+            unit = "Angst" if table.optics else ""
             part[IMAGE] = _findable(part[table.label], source, numbers[mine])
             part |= _poses(store, labels[mine], alignments[mine], unit, pixel)
         yield name, part

@@ -84,16 +84,15 @@ def _write_cs(source: Source, numbers: np.ndarray, path: str) -> None:
         records = cs.with_fields(
             records, {cs.PATH: np.array([new[name].encode() for name in records[cs.PATH].tolist()])}
         )
-    arrays.write_npy(path, records)
+    arrays.write_npy(path, [records], len(records))
 
 
 def _write_lst(source: Source, numbers: np.ndarray, path: str) -> None:
     entries = lst.read_lst(source.path)
     new = {file: places.renamed(file, source.path, path) for file in {entry.file for entry in entries}}
-    chosen = (entries[number] for number in numbers)
-    lst.write_lst(
-        path, [lst.Entry(entry.number, new[entry.file], entry.rest) for entry in chosen], "Chosen particles."
-    )
+    chosen = [entries[number] for number in numbers]
+    columns = zip(*((entry.number, new[entry.file], entry.rest) for entry in chosen), strict=True)
+    lst.write_lst(path, *columns, comment="Chosen particles.")
 
 
 TABLES = {".star": _write_star, ".cs": _write_cs, ".lst": _write_lst}
@@ -110,7 +109,7 @@ def _write_stack(stack, numbers: np.ndarray, path: str) -> None:
         case spider.SpiderStack():
             spider.write_subset(stack, numbers, path)
         case arrays.NpyStack():
-            arrays.write_npy(path, stack.pixels()[numbers])
+            arrays.write_npy(path, [stack.pixels()[numbers]], len(numbers))
         case arrays.ZarrStack():
             arrays.write_zarr_subset(stack, numbers, path)
         case compressed.CompressedStack():

@@ -4,7 +4,7 @@ EMAN2 stores scores that are smaller for better, and transforms that bring the p
 pixels of the input. In memory alignments are `transforms.ALIGNMENT` arrays, scores larger for better.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 import h5py
@@ -49,13 +49,30 @@ def read_arrays(paths: Iterable, name: str) -> np.ndarray:
     return joined
 
 
-def packed(rows: np.ndarray, used: np.ndarray) -> np.ndarray:
-    """The rows (n, d) that are `used`, bool (n,): moved to the front of their array, so in memory but once."""
-    kept = np.flatnonzero(used)
-    for first in range(0, len(kept), BLOCK):
-        mine = kept[first : first + BLOCK]
-        rows[first : first + len(mine)] = rows[mine]
-    return rows[: len(kept)]
+def read_parts(paths: Iterable, *names: str) -> Iterator[tuple]:
+    """Some datasets of several pieces, at most `BLOCK` rows at a time: which rows of the whole they are, and the rows.
+
+    Yields
+    ------
+    slice, array, ...
+    """
+    start = 0
+    for path in paths:
+        with h5py.File(path) as file:
+            datasets = [stored(file, name) for name in names]
+            for first in range(0, len(datasets[0]), BLOCK):
+                arrays = [dataset[first : first + BLOCK] for dataset in datasets]
+                yield slice(start, start + len(arrays[0])), *arrays
+                start += len(arrays[0])
+
+
+def read_rows(paths: Iterable, name: str, rows: np.ndarray) -> np.ndarray:
+    """Some rows, ascending, of a dataset of several pieces."""
+    parts = []
+    for mine, part in read_parts(paths, name):
+        first, last = np.searchsorted(rows, [mine.start, mine.stop])
+        parts.append(part[rows[first:last] - mine.start])
+    return np.concatenate(parts)
 
 
 # ---- classmx, simmx, projections -----------------------------------------------
@@ -127,47 +144,48 @@ def read_simmx(path, binning: float) -> np.ndarray:
     return out
 
 
+def write_vectors(path, vectors: np.ndarray, header: dict | None = None) -> None:
+    """Write one image with a row for each of some vectors (n, d); `header` are more attributes."""
+    write_hdf(path, [vectors], [{"isvector": 1} | (header or {})])
+
+
 def write_projection(
-    path,
-    vectors: np.ndarray,
-    alignments: np.ndarray | None = None,
-    binning: float = 1.0,
-    header: dict | None = None,
+    path, parts: Iterable[tuple], shape: tuple[int, int], binning: float, header: dict
 ) -> None:
-    """Write one image with a row for each particle: tx, ty, alpha, mirror where there are alignments, then `vectors`;
-    scales as a second image (n, 1) if they were searched.
+    """Write one image with a row for each particle: tx, ty, alpha, mirror, then its vector; scales as a second image
+    (n, 1) if they were searched.
 
     Parameters
     ----------
     path : path
-    vectors : array (n, d)
-    alignments : ALIGNMENT array (n,), optional
+    parts : pairs of arrays (m, d) and ALIGNMENT arrays (m,)
+        Together the n particles, in order.
+    shape : (n, d)
     binning : float
         Working pixel size over input pixel size.
-    header : dict, optional
+    header : dict
         More attributes.
     """
-    header = {"isvector": 1} | (header or {})
-    if alignments is None:
-        write_hdf(path, [vectors], [header])
-        return
-    alpha, tx, ty, mirror, scale = to_eman2(alignments, binning)
-    poses = np.stack([tx, ty, alpha, mirror], axis=1)
+    scales, start = [], 0
     with HdfWriter(path) as writer:
-        image = writer.create((len(vectors), 4 + vectors.shape[1]), header, compressed=False)
-        for first in range(0, len(vectors), BLOCK):
-            rows = slice(first, first + BLOCK)
-            image[rows] = np.concatenate([poses[rows], vectors[rows]], axis=1)
+        image = writer.create((shape[0], 4 + shape[1]), {"isvector": 1} | header, compressed=False)
+        for vectors, alignments in parts:
+            alpha, tx, ty, mirror, scale = to_eman2(alignments, binning)
+            image[start : start + len(vectors)] = np.column_stack([tx, ty, alpha, mirror, vectors])
+            start += len(vectors)
+            scales.append(scale)
+        scale = np.concatenate(scales)
         if (scale != 1).any():
             writer.add(scale[:, None])
 
 
-def read_projection(path, binning: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
-    """Vectors float32 (n, d) and ALIGNMENT (n,) of a file that `write_projection` wrote with alignments."""
-    (rows,) = read_hdf(path, [0])
-    tx, ty, alpha, mirror = rows[:, :4].T
-    scale = read_hdf(path, [1])[0, :, 0] if len(read_headers(path)) > 1 else 1.0
-    return rows[:, 4:], from_eman2(alpha, tx, ty, mirror, scale, binning)
+def read_projection(path, rows: np.ndarray, binning: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """Vectors float32 (m, d) and ALIGNMENT (m,) of some rows, ascending, of a file that `write_projection` wrote."""
+    image, *scaled = [f"MDF/images/{number}/image" for number in range(len(read_headers(path)))]
+    found = read_rows([path], image, rows)
+    tx, ty, alpha, mirror = found[:, :4].T
+    scale = read_rows([path], *scaled, rows)[:, 0] if scaled else 1.0
+    return found[:, 4:], from_eman2(alpha, tx, ty, mirror, scale, binning)
 
 
 # ---- Classes -------------------------------------------------------------------
@@ -216,7 +234,10 @@ def members_of(number: int, rows: np.ndarray, average) -> np.ndarray:
 def read_members(paths: Iterable) -> np.ndarray:
     """The members (MEMBER) of the classes in some files, sorted by row."""
     members = read_arrays(paths, "members")
-    return members[np.argsort(members["row"], kind="stable")]
+    order = np.argsort(members["row"], kind="stable")
+    for name in MEMBER.names:  # one after another: all of them in memory but once
+        members[name] = members[name][order]
+    return members
 
 
 def class_header(

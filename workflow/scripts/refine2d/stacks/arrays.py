@@ -3,6 +3,7 @@
 import json
 import os
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -120,10 +121,14 @@ def open_source(path: str) -> Source:
     return single(stack, [Optics("opticsGroup1")])
 
 
-def write_npy(path: str, array: np.ndarray) -> None:
-    """Write an array, by NumPy, whole or not at all."""
+def write_npy(path: str, parts: Iterable[np.ndarray], n: int) -> None:
+    """Write an array of n rows that comes in parts, of one type, as a NumPy file; whole or not at all."""
     with atomic(path) as temporary, open(temporary, "wb") as file:
-        np.save(file, array, allow_pickle=False)
+        for place, part in enumerate(parts):
+            if place == 0:
+                kind = {"descr": np.lib.format.dtype_to_descr(part.dtype), "fortran_order": False}
+                np.lib.format.write_array_header_1_0(file, kind | {"shape": (n, *part.shape[1:])})
+            file.write(np.ascontiguousarray(part).data)
 
 
 def write_zarr_subset(stack: ZarrStack, numbers: np.ndarray, path: str) -> None:

@@ -5,7 +5,7 @@ the project's folder, imported ones start with ``>``; `blob/idx` counts from 0; 
 protein; defocus in Angstrom, angles in radians, `df_angle_rad` as CTFFIND's angle.
 """
 
-from functools import partial
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -26,6 +26,7 @@ CTF = {  # field of CtfTable: name and what it is multiplied by
     "ac": ("ctf/amp_contrast", 1),
 }
 GROUP = "ctf/exp_group_id"
+BATCH = 2**14  # records in memory at a time
 
 
 def open_source(path: str, project: str = ".") -> Source:
@@ -43,32 +44,31 @@ def open_source(path: str, project: str = ".") -> Source:
         For a damaged file, a field that is missing or no number, a stack that is missing or no stack, or a number
         outside its stack.
     """
-    records = read_cs(path)
-    n = len(records)
-    for name in (PATH, INDEX):
-        if name not in records.dtype.names:
-            raise UserError(f"{path} lists no particle images: it has no field {name}.")
-    order: dict[str, int] = {}
-    stack = np.array(
-        [order.setdefault(stack_name(name), len(order)) for name in records[PATH].tolist()], np.int32
+    table, order = Table(path), {}
+    n, columns = (
+        table.n,
+        table.columns((PATH, INDEX, PIXEL, SIGN, GROUP, *(name for name, _ in CTF.values())), order),
     )
-    names = list(order)
-    index = _numbers(path, records, INDEX).astype(np.int64)
+    for name in (PATH, INDEX):
+        if name not in columns:
+            raise UserError(f"{path} lists no particle images: it has no field {name}.")
+    stack, names = columns[PATH], list(order)
+    index = _numbers(path, columns, INDEX).astype(np.int64)
 
-    apix = _numbers(path, records, PIXEL, np.full(n, np.nan))
-    columns = {
-        name: _numbers(path, records, field, np.full(n, np.nan)) * unit for name, (field, unit) in CTF.items()
+    apix = _numbers(path, columns, PIXEL, np.full(n, np.nan))
+    optical = {
+        name: _numbers(path, columns, field, np.full(n, np.nan)) * unit for name, (field, unit) in CTF.items()
     }
     known = {"apix": np.where(apix > 0, apix, np.nan)} | {
-        name: columns[name] for name in ("voltage", "cs", "ac")
+        name: optical[name] for name in ("voltage", "cs", "ac")
     }
-    ids, row = np.unique(_numbers(path, records, GROUP, np.zeros(n)), return_inverse=True)
+    ids, row = np.unique(_numbers(path, columns, GROUP, np.zeros(n)), return_inverse=True)
     optics, group = group_rows(known, row, [f"exp_group_{number:g}" for number in ids])
     ctf = None
-    if CTF["defocus_u"][0] in records.dtype.names:
-        ctf = CtfTable(**columns)
+    if CTF["defocus_u"][0] in columns:
+        ctf = CtfTable(**optical)
 
-    sign = _numbers(path, records, SIGN, np.ones(n))
+    sign = _numbers(path, columns, SIGN, np.ones(n))
     if not np.isin(sign, (-1, 1)).all():
         raise UserError(
             f"{path} has {SIGN} of {sign[~np.isin(sign, (-1, 1))][0]:g}, which is neither 1 nor -1."
@@ -86,25 +86,54 @@ def open_source(path: str, project: str = ".") -> Source:
         optics,
         group,
         ctf,
-        partial(read_cs, path),
+        table,
         None if (sign == 1).all() else sign.astype(np.float32),
     )
 
 
-def read_cs(path: str) -> np.ndarray:
-    """The records of a .cs file, a structured array (n,); pickled objects are refused.
+class Table:
+    """The records of a .cs file, structured arrays, read on request: a file of a million has one or two GB.
+
+    Parameters
+    ----------
+    path : str
+
+    Attributes
+    ----------
+    n : int
+    names : tuple of str
+        The fields.
 
     Raises
     ------
     UserError
-        When it is no such file, or is damaged.
+        When it is no such file, or is damaged; pickled objects are refused.
     """
-    records = load_npy(path)
-    if not isinstance(records, np.ndarray) or records.dtype.names is None or records.ndim != 1:
-        raise UserError(f"{path} is not a cryoSPARC file: it does not hold a table of records.")
-    if not len(records):
-        raise UserError(f"{path} lists no particles.")
-    return records
+
+    def __init__(self, path: str):
+        self.path = path
+        records = load_npy(path, map_it=True)
+        if not isinstance(records, np.ndarray) or records.dtype.names is None or records.ndim != 1:
+            raise UserError(f"{path} is not a cryoSPARC file: it does not hold a table of records.")
+        if not len(records):
+            raise UserError(f"{path} lists no particles.")
+        self.n, self.names = len(records), records.dtype.names
+
+    def __getitem__(self, rows) -> np.ndarray:
+        """Some records, by their numbers or a slice; each read maps the file anew, so that no page stays in memory."""
+        return np.array(load_npy(self.path, map_it=True)[rows])
+
+    def columns(self, names: Iterable[str], order: dict[str, int]) -> dict[str, np.ndarray]:
+        """Those of some fields that are there; of `PATH` the number of each stack in `order`, which gains new ones."""
+        names, parts = [name for name in names if name in self.names], []
+        for first in range(0, self.n, BATCH):
+            records = self[first : first + BATCH]
+            part = {name: records[name].copy() for name in names}
+            if PATH in part:
+                stacks = map(stack_name, part[PATH].tolist())
+                part[PATH] = np.array([order.setdefault(stack, len(order)) for stack in stacks], np.int32)
+            parts.append(part)
+        return {name: np.concatenate([part.pop(name) for part in parts]) for name in names}
 
 
 def with_fields(records: np.ndarray, columns: dict[str, np.ndarray]) -> np.ndarray:
@@ -123,11 +152,13 @@ def stack_name(value: bytes | str) -> str:
     return text.removeprefix(">")
 
 
-def _numbers(path: str, records: np.ndarray, name: str, default: np.ndarray | None = None) -> np.ndarray:
+def _numbers(
+    path: str, columns: dict[str, np.ndarray], name: str, default: np.ndarray | None = None
+) -> np.ndarray:
     """A field as finite float64 (n,)."""
-    if name not in records.dtype.names:
+    if name not in columns:
         return default
-    values = records[name]
+    values = columns[name]
     if values.ndim != 1 or values.dtype.kind not in "biuf":
         raise UserError(f"{path}: the field {name} holds {values.dtype} values, not one number a particle.")
     wrong = np.flatnonzero(~np.isfinite(values))

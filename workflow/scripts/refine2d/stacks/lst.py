@@ -6,8 +6,10 @@ Lines that start with ``#`` are none of an image. Files are looked for as those 
 """
 
 import os
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 
@@ -81,30 +83,42 @@ def read_lst(path: str) -> list[Entry]:
                     raise UserError(
                         f"{path}, line {number} is not an image number and a file: {line[:60].strip()!r}."
                     )
-                entries.append(
-                    Entry(int(words[0]), words[1].strip(), words[2].rstrip() if len(words) > 2 else "")
-                )
+                file_name = sys.intern(words[1].strip())  # many lines, few files
+                entries.append(Entry(int(words[0]), file_name, words[2].rstrip() if len(words) > 2 else ""))
     except UnicodeDecodeError:
         raise UserError(f"{path} is not a list of images: it is not text.") from None
     return entries
 
 
-def entries(numbers: Iterable[int], files: Iterable[str]) -> list[Entry]:
-    """The lines for images by their 0-based numbers and files."""
-    return [Entry(int(number), file) for number, file in zip(numbers, files, strict=True)]
+def write_lst(
+    path: str,
+    numbers: Sequence[int],
+    files: Sequence[str],
+    rests: Sequence[str] | None = None,
+    comment: str = "Particles of a run, a line each.",
+) -> None:
+    """Write a list of the kind in which every line has the same length.
 
+    Parameters
+    ----------
+    path : str
+    numbers, files, rests
+        As in an `Entry`, one of each for every image.
+    comment : str
+    """
 
-def write_lst(path: str, entries: list[Entry], comment: str = "Particles of a run, a line each.") -> None:
-    """Write a list of the kind in which every line has the same length."""
-    length = max((len(_line(each).encode()) for each in entries), default=0) + 1
+    def lines() -> Iterator[str]:
+        return map(_line, numbers, files, rests or repeat(""))
+
+    length = max((len(line.encode()) for line in lines()), default=0) + 1
     with atomic(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as file:
         file.write(f"#LSX\n# {comment} All lines after the next have its number of characters.\n# {length}\n")
-        for line in map(_line, entries):
+        for line in lines():
             file.write(line + " " * (length - 1 - len(line.encode())) + "\n")
 
 
-def _line(entry: Entry) -> str:
-    return "\t".join(filter(None, (str(entry.number), entry.file, entry.rest)))
+def _line(number: int, file: str, rest: str) -> str:
+    return f"{number}\t{file}\t{rest}" if rest else f"{number}\t{file}"
 
 
 def _headers(stack) -> Source:

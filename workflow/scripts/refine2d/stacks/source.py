@@ -1,8 +1,6 @@
 """An opened input: where each image lies, its optics and its CTF. Pixels are read on request."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -69,8 +67,8 @@ class Source:
         For each image, its place in `optics`.
     ctf : CtfTable or None
         NaN where the file has no voltage, Cs or amplitude contrast.
-    read_table : callable or None
-        Gives the table that is carried through, see `table`.
+    table : star.Table, cs.Table or None
+        Where a table says what is to be carried through.
     sign : float32 array (n,) or None
         What the pixels on disk are multiplied by (cryoSPARC's `blob/sign`).
     grid : Grid or None
@@ -84,7 +82,7 @@ class Source:
     optics: list[Optics]
     group: np.ndarray
     ctf: CtfTable | None = None
-    read_table: Callable | None = None
+    table: object | None = None
     sign: np.ndarray | None = None
     grid: "Grid | None" = None
 
@@ -97,11 +95,6 @@ class Source:
     def box(self) -> int:
         """Side of an image, pixels."""
         return self.grid.box if self.grid else self.stacks[0].box
-
-    @cached_property
-    def table(self):
-        """What is carried through: where a STAR file says it (`star.Table`), a .cs file's records, or None."""
-        return self.read_table() if self.read_table else None
 
     def images(self, numbers) -> np.ndarray:
         """Images by number.
@@ -134,14 +127,14 @@ class Source:
             out *= self.sign[numbers][:, None, None]
         return out
 
-    def pixel_size(self, default: float) -> np.ndarray:
-        """Angstrom per pixel of each image as it is on disk, float64 (n,); `default` where that is not known."""
+    def pixel_size(self, numbers: np.ndarray, default: float) -> np.ndarray:
+        """Angstrom per pixel of some images (m,) as on disk, float64 (m,); `default` where that is not known."""
         sizes = self.grid.sizes if self.grid else [optics.apix or default for optics in self.optics]
-        return np.array(sizes, np.float64)[self.group]
+        return np.array(sizes, np.float64)[self.group[numbers]]
 
-    def box_size(self) -> np.ndarray:
-        """Box of each image as it is on disk, int64 (n,)."""
-        return np.array([stack.box for stack in self.stacks], np.int64)[self.stack]
+    def box_size(self, numbers: np.ndarray) -> np.ndarray:
+        """Boxes of some images (m,) as they are on disk, int64 (m,)."""
+        return np.array([stack.box for stack in self.stacks], np.int64)[self.stack[numbers]]
 
     def locations(self, numbers: np.ndarray) -> tuple[np.ndarray, list[str]]:
         """For some images (m,) the 0-based number in the stack, int64 (m,), and the path of that stack."""

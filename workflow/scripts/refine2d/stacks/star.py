@@ -110,6 +110,7 @@ def open_source(path: str, project: str = ".") -> Source:
         for name, block in read_star(path, wanted).items()
     }
     table = _table(path, blocks)
+    stacks, stack, index = _locate(table, blocks[table.block].pop(table.label), list(names), project)
     n, particles = table.n, _Numbers(path, table.block, blocks[table.block])
     field, row, groups = _joined(particles, _Numbers(path, "optics", blocks.get("optics", {})), n)
 
@@ -120,8 +121,7 @@ def open_source(path: str, project: str = ".") -> Source:
     if (u := field(DEFOCUS[0])) is not None:
         v, angle, phase = field(DEFOCUS[1], u), field(DEFOCUS[2], np.zeros(n)), field(DEFOCUS[3], np.zeros(n))
         ctf = CtfTable(u, v, angle, phase, columns["voltage"], columns["cs"], columns["ac"])
-    stacks, stack, index = _locate(table, particles.columns[table.label], list(names), project)
-    return Source(path, stacks, stack, index, optics, group, ctf, lambda: table)
+    return Source(path, stacks, stack, index, optics, group, ctf, table)
 
 
 @dataclass(frozen=True)
