@@ -14,7 +14,7 @@ from .stacks.source import Source
 from .transforms import rescale, undo
 
 AS_READ = Named("none")
-BLOCK_BYTES = 64 << 20  # images in memory at a time
+BLOCK_BYTES = 16 << 20  # images in memory at a time
 
 
 def full_average(
