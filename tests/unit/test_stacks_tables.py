@@ -174,6 +174,16 @@ def test_written_lists_read_back(tmp_path_factory, entries):
     assert {len(line) for line in lines} <= {int(length[1:])}
 
 
+def test_some_lines_of_a_list(tmp_path):
+    files = [f"{'deep/' * i}a.mrcs" for i in range(5)]
+    lst.write_lst(tmp_path / "all.lst", [10, 11, 12, 13, 14], files)
+    lst.copy_lines(tmp_path / "all.lst", np.array([1, 3]), tmp_path / "some.lst", "Some.")
+    assert lst.read_lst(tmp_path / "some.lst") == [lst.Entry(11, files[1]), lst.Entry(13, files[3])]
+    magic, comment, length, *lines = (tmp_path / "some.lst").read_bytes().splitlines(keepends=True)
+    assert magic == b"#LSX\n" and comment.startswith(b"# Some. ")
+    assert {len(line) for line in lines} == {int(length[1:])}
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [

@@ -147,8 +147,7 @@ rule particles_cs:
 
 rule class_sets:
     input:
-        particles=ancient(RUN.input),
-        store=at("particles.h5"),
+        lst=at("particles.lst"),
         pieces=all_groups(f"classes_{LAST}/{{group}}.hdf"),
     output:
         SETS,

@@ -15,7 +15,9 @@ with job(snakemake) as task:
     from refine2d.stacks.opening import open_source
     from refine2d.tables import read_members
 
-    source, store = open_source(task.input.particles), ParticleStore(task.input.store)
+    source = open_source(task.input.particles)
+    source.ctf = None  # the store has it, too
+    store = ParticleStore(task.input.store)
     members, headers = read_members([task.input.classes]), read_headers(task.input.classes)
     radius = task.options.mask_diameter / 2 / task.run.apix
 

@@ -16,6 +16,7 @@ with job(snakemake) as task:
     exclude = read_numbers(task.input.exclude) if task.input.exclude else ()
     number, _ = select(source.n, exclude, options.subset or None)
     table, mode = fill_ctf(source, options.ctf, options.voltage, options.cs, options.ac)
+    source.ctf = None  # in memory but once
     apix = fill_apix(source, options.apix)
     store = merge(task.input.pieces, task.output.particles, source, number, apix, table, mode)
     write_lst(task.output.lst, *source.locations(number))

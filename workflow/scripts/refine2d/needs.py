@@ -51,7 +51,6 @@ def memory(step: str, run, options: dict, threads: int) -> float:
         "classes_mrcs": 2 * classes * full,
         "particles_star": table,
         "particles_cs": 3 * table,
-        "class_sets": table,
         "select": 2 * table,
         "summary": 2 * vectors + classes * image + 30e-6 * run.chunk * classes,
         "report": 2 * vectors + 8 * classes * full,

@@ -142,8 +142,7 @@ def merge(
         raise UserError(f"{source.path}: no image can be used: {'; '.join(report(number, bad))}.")
     box, group = shapes[0][1], source.group[number].astype(np.int32)
     working_apix = apix * source.box / box
-    table = None if table is None else table[number]
-    spectra = _noise_spectra(source, power, count, group, used, table, mode, box, working_apix)
+    spectra = _noise_spectra(source, power, count, number, group, used, table, mode, box, working_apix)
     relative = [os.path.relpath(piece, Path(path).parent) for piece in pieces]
     with atomic(path) as temporary, h5py.File(temporary, "w") as out:
         _link_images(out, relative, shapes)
@@ -161,7 +160,7 @@ def merge(
             out[name] = column
         if table is not None:
             for field in fields(table):
-                out[f"ctf/{field.name}"] = getattr(table, field.name)
+                out[f"ctf/{field.name}"] = getattr(table, field.name)[number]
         out.attrs["box"], out.attrs["input_box"] = box, source.box
         out.attrs["apix"], out.attrs["input_apix"] = working_apix[0], apix[0]
         out.attrs["ctf_mode"] = mode
@@ -197,7 +196,7 @@ def _link_images(file: h5py.File, pieces: list[str], shapes: list[tuple]) -> Non
     h5py.h5d.create(file.id, b"images", h5py.h5t.IEEE_F32LE, h5py.h5s.create_simple(total), properties)
 
 
-def _noise_spectra(source, power, count, group, used, table, mode, box, apix) -> np.ndarray:
+def _noise_spectra(source, power, count, number, group, used, table, mode, box, apix) -> np.ndarray:
     """Noise per optics group; a group without particles takes the mean of all.
 
     Where images were multiplied by their CTF, so was their noise: a division by the mean C^2 undoes that.
@@ -206,7 +205,7 @@ def _noise_spectra(source, power, count, group, used, table, mode, box, apix) ->
     for g, optics in enumerate(source.optics):
         rows = np.flatnonzero(used & (group == g))[:PREMULTIPLIED_SAMPLE]
         if optics.premultiplied and table is not None and len(rows):
-            mean = ring_power(ctf(table[rows], box, apix[g], mode)).mean(axis=0)
+            mean = ring_power(ctf(table[number[rows]], box, apix[g], mode)).mean(axis=0)
             sums[g] /= np.maximum(mean, 1e-2)
     everywhere = noise.finish(sums.sum(axis=0), count.sum())
     return np.where(count[:, None] > 0, noise.finish(sums, np.maximum(count, 1)), everywhere)

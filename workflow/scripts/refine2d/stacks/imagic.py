@@ -14,6 +14,7 @@ import numpy as np
 
 from refine2d.errors import UserError
 from refine2d.files import atomic
+from refine2d.stacks.records import BATCH, batches, read_records
 from refine2d.stacks.source import Optics, Source, check_box, single
 
 RECORD = 1024
@@ -38,11 +39,11 @@ class ImagicStack:
 
     def images(self, numbers: np.ndarray) -> np.ndarray:
         """Images by 0-based number, float32 (m, box, box)."""
-        try:
-            pixels = np.memmap(self.pixels, self.dtype, "r", 0, (self.n, self.box, self.box))
-        except (OSError, ValueError) as error:
-            raise UserError(f"{self.pixels} can no longer be read: {error}.") from error
-        return pixels[numbers][:, ::-1].astype(np.float32)
+        return self.stored(numbers)[:, ::-1].astype(np.float32)
+
+    def stored(self, numbers: np.ndarray) -> np.ndarray:
+        """Pixels as they are stored, the upper lines first: (m, box, box)."""
+        return read_records(self.pixels, (self.dtype, (self.box, self.box)), 0, self.n, numbers)
 
 
 def open_stack(path: str) -> ImagicStack:
@@ -86,20 +87,19 @@ def open_source(path: str) -> Source:
 def write_subset(stack: ImagicStack, numbers: np.ndarray, path: str) -> None:
     """Write some images of a stack with their headers, to the two files that `path` is one of."""
     headers, pixels = (Path(path).with_suffix(ending) for ending in (".hed", ".img"))
-    records = np.memmap(stack.path, np.uint8, "r", 0, (stack.n, RECORD))
-    images = np.memmap(stack.pixels, stack.dtype, "r", 0, (stack.n, stack.box, stack.box))
+    words = np.dtype("i4").newbyteorder(stack.dtype.byteorder)
     with (
         atomic(pixels) as data,
         atomic(headers) as head,
         open(data, "wb") as image,
         open(head, "wb") as header,
     ):
-        for place, number in enumerate(numbers):
-            record = records[number].copy()
-            words = record.view(np.dtype("i4").newbyteorder(stack.dtype.byteorder))
-            words[0], words[1] = place + 1, len(numbers) - 1 if place == 0 else 0
-            header.write(record.tobytes())
-            image.write(images[number].tobytes())
+        for first, mine in enumerate(batches(numbers)):
+            records = read_records(stack.path, (words, RECORD // 4), 0, stack.n, mine)
+            records[:, 0] = first * BATCH + 1 + np.arange(len(mine))
+            records[:, 1] = np.where(records[:, 0] == 1, len(numbers) - 1, 0)
+            header.write(records.tobytes())
+            image.write(stack.stored(mine).tobytes())
 
 
 def _pair(path: str) -> tuple[str, str]:

@@ -17,6 +17,7 @@ from refine2d.ctf import CtfTable
 from refine2d.errors import UserError
 from refine2d.files import atomic
 from refine2d.stacks import hdf, places
+from refine2d.stacks.records import batches, read_records
 from refine2d.stacks.source import Optics, Source
 
 LONGEST = 2**16  # characters of a line
@@ -112,9 +113,26 @@ def write_lst(
 
     length = max((len(line.encode()) for line in lines()), default=0) + 1
     with atomic(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as file:
-        file.write(f"#LSX\n# {comment} All lines after the next have its number of characters.\n# {length}\n")
+        file.write(_head(comment, length))
         for line in lines():
             file.write(line + " " * (length - 1 - len(line.encode())) + "\n")
+
+
+def copy_lines(source: str, rows: np.ndarray, path: str, comment: str) -> None:
+    """Write some lines, by their places (m,), of a list that `write_lst` has written as another one."""
+    with open(source, "rb") as file:
+        head = [file.readline() for _ in range(3)]
+        start = file.tell()
+    length = int(head[2][1:])
+    n = (os.path.getsize(source) - start) // length
+    with atomic(path) as temporary, open(temporary, "wb") as file:
+        file.write(_head(comment, length).encode())
+        for mine in batches(rows):
+            file.write(read_records(source, f"V{length}", start, n, mine).tobytes())
+
+
+def _head(comment: str, length: int) -> str:
+    return f"#LSX\n# {comment} All lines after the next have its number of characters.\n# {length}\n"
 
 
 def _line(number: int, file: str, rest: str) -> str:

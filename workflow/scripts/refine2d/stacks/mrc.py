@@ -14,6 +14,7 @@ from mrcfile.dtypes import HEADER_DTYPE
 
 from refine2d.errors import UserError
 from refine2d.files import atomic
+from refine2d.stacks.records import batches, read_records
 from refine2d.stacks.source import Optics, Source, check_box, single
 
 MODES = {0: "i1", 1: "i2", 2: "f4", 6: "u2", 12: "f2"}
@@ -23,7 +24,7 @@ IMOD_STAMP = 1146047817
 
 @dataclass(frozen=True)
 class MrcStack:
-    """An MRC file as a stack; see `source.Stack`. Each read maps the file anew, so that none stays open."""
+    """An MRC file as a stack; see `source.Stack`. Each read opens the file anew, so that none stays open."""
 
     path: str
     n: int
@@ -34,12 +35,11 @@ class MrcStack:
 
     def images(self, numbers: np.ndarray) -> np.ndarray:
         """Images by 0-based number, float32 (m, box, box)."""
-        shape = self.n, self.box, self.box
-        try:
-            pixels = np.memmap(self.path, self.dtype, "r", self.offset, shape)
-        except (OSError, ValueError) as error:
-            raise UserError(f"{self.path} can no longer be read: {error}.") from error
-        return pixels[numbers].astype(np.float32)
+        return self.pixels(numbers).astype(np.float32, copy=False)
+
+    def pixels(self, numbers: np.ndarray) -> np.ndarray:
+        """Images as they are stored, (m, box, box)."""
+        return read_records(self.path, (self.dtype, (self.box, self.box)), self.offset, self.n, numbers)
 
 
 def open_stack(path: str) -> MrcStack:
@@ -135,11 +135,10 @@ def write_subset(stack: MrcStack, numbers: np.ndarray, path: str) -> None:
         header["mz"] = len(numbers)
     header["nz"] = len(numbers)
     header["dmin"], header["dmax"], header["dmean"], header["rms"] = 0, -1, -2, -1
-    pixels = np.memmap(stack.path, stack.dtype, "r", stack.offset, (stack.n, stack.box, stack.box))
     with atomic(path) as temporary, open(temporary, "wb") as file:
         file.write(header.tobytes() + extended)
-        for number in numbers:
-            file.write(pixels[number].tobytes())
+        for mine in batches(numbers):
+            file.write(stack.pixels(mine).tobytes())
 
 
 def _start(path: str) -> bytes:

@@ -12,6 +12,7 @@ import numpy as np
 
 from refine2d.errors import UserError
 from refine2d.files import atomic
+from refine2d.stacks.records import BATCH, batches, read_records
 from refine2d.stacks.source import Optics, Source, check_box, single
 
 IMAGE = 1  # of the kinds of file
@@ -35,16 +36,13 @@ class SpiderStack:
         number = np.dtype("f4").newbyteorder(self.order)
         return np.dtype([("header", number, self.header // 4), ("image", number, (self.box, self.box))])
 
-    def records(self) -> np.ndarray:
-        """All images with their headers, mapped."""
-        try:
-            return np.memmap(self.path, self.record, "r", self.header if self.stacked else 0, (self.n,))
-        except (OSError, ValueError) as error:
-            raise UserError(f"{self.path} can no longer be read: {error}.") from error
+    def records(self, numbers: np.ndarray) -> np.ndarray:
+        """Images with their headers, as they are stored."""
+        return read_records(self.path, self.record, self.header if self.stacked else 0, self.n, numbers)
 
     def images(self, numbers: np.ndarray) -> np.ndarray:
         """Images by 0-based number, float32 (m, box, box)."""
-        return self.records()["image"][numbers].astype(np.float32)
+        return self.records(numbers)["image"].astype(np.float32)
 
 
 def open_stack(path: str) -> SpiderStack:
@@ -79,13 +77,12 @@ def write_subset(stack: SpiderStack, numbers: np.ndarray, path: str) -> None:
     with open(stack.path, "rb") as file:
         overall = np.frombuffer(file.read(stack.header), stack.record["header"].base).copy()
     overall[23], overall[25], overall[26] = 2, len(numbers), 0
-    records = stack.records()
     with atomic(path) as temporary, open(temporary, "wb") as out:
         out.write(overall.tobytes())
-        for place, number in enumerate(numbers, 1):
-            record = records[number].copy()
-            record["header"][26] = place
-            out.write(record.tobytes())
+        for first, mine in enumerate(batches(numbers)):
+            records = stack.records(mine)
+            records["header"][:, 26] = first * BATCH + 1 + np.arange(len(mine))
+            out.write(records.tobytes())
 
 
 def _fields(path: str, raw: bytes) -> tuple[str, list[int]]:
