@@ -82,7 +82,7 @@ def test_averages_need_no_more_for_a_larger_class_unless_the_averager_takes_all_
     assert needs.HELD == averaging.HELD
     large = OPTIONS | {"ncls": 200}
     few, many = (
-        needs.memory("classes_piece", run(n), large, 4) - needs.SPARE * needs.COLUMNS * n
+        needs.memory("classes_piece", run(n), large, 4) - needs.SPARE * 1e-6 * needs.ROW * n
         for n in (10**6, 10**8)
     )
     assert few == pytest.approx(many)

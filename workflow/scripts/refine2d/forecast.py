@@ -20,7 +20,8 @@ JOB = 0.45  # seconds that a job takes besides its work
 STEPS = 6  # jobs of an iteration, one after another
 ONCE = 30.0  # seconds before and after the iterations, besides the particles
 MEMORY = 270.0  # MB of a job before it has read a particle
-TABLES = 600.0  # bytes a particle and iteration, in tables
+ROW = 200.0  # bytes a particle, in tables of a job
+TABLES = 600.0  # bytes a particle and iteration, in tables on disk
 
 
 @dataclass
@@ -59,7 +60,7 @@ def forecast(run, options: dict, iterations: int, cores: int, speed: float | Non
     seconds = slower * (ONCE + (iterations + 1) * work / max(cores, 1) + jobs * JOB)
     image = 4 * run.working_box**2
     coefficients = 4 * (options["nbasis"] + 4)
-    memory = MEMORY + (4 * 1024 * image + options["ncls"] * 72 * 2 * 8 * 1024 + run.n * coefficients) / 1e6
+    memory = MEMORY + (4 * 1024 * image + options["ncls"] * 72 * 2 * 8 * 1024 + run.n * ROW) / 1e6
     averages = 6 * options["ncls"] * image + options["ncls"] * 4 * run.box**2 / max(options["iter"], 1)
     disk = run.n * image + options["iter"] * (run.n * (TABLES + 2 * coefficients) + averages) + 8e6
     return Cost(seconds, memory, disk / 1e6)

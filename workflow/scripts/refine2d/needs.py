@@ -3,15 +3,15 @@
 import math
 
 from refine2d.averagers import averager
-from refine2d.forecast import JOB, PAIR, PARTICLE
+from refine2d.clustering import EACH
+from refine2d.forecast import JOB, PAIR, PARTICLE, ROW
 from refine2d.input_rows import starting
 from refine2d.names import most_scales, parse
 
 SPARE = 1.2
 START = 300.0  # MB of a job with compiled kernels, before it reads anything
-COLUMNS = 150e-6  # MB a particle, of the store's columns
-TABLE = 7e-4  # MB a particle, of an opened .cs file; a STAR file has a third of that
 TEMPLATES = 512.0  # MB of rotated references, at most
+BLOCK = 100.0  # MB of images at full size at a time, with all that is made of them
 BATCH = 1024  # particles that are aligned at a time
 LARGEST = 3  # a large class, in mean sizes
 HELD = 1024  # members of a class in memory, as in `averaging`
@@ -33,30 +33,25 @@ def memory(step: str, run, options: dict, threads: int) -> float:
     """
     n, classes = run.n, options["ncls"]
     image, full = 4e-6 * run.working_box**2, 4e-6 * run.box**2
-    table = TABLE * run.n_input
     members = LARGEST * n / classes
     if averager(parse("classaverager", options["classaverager"])).is_sum:
         members = min(members, HELD)
-    vectors = 4e-6 * n * (options["nbasis"] + 4)
+    vectors = 4e-6 * min(n, EACH * classes) * (options["nbasis"] + 1)
     more = {
-        "particles_piece": table + 20 * 64 * full,
-        "particles": table,
+        "particles_piece": 20 * 64 * full,
         "input_fp": 8e-3 * starting(n, classes),
         "allrefs": 10 * classes * image + 8 * 256 * threads * image,
         "classes_init_piece": 6 * threads * min(LARGEST * starting(n, classes) / classes, HELD) * image,
         "simmx_piece": TEMPLATES + 8 * BATCH * image,
-        "classmx": (2 if options["normproj"] else 1) * vectors + 200e-6 * n,
+        "classmx": 4 * vectors,
         "classes_piece": 6 * threads * members * image,
-        "classes_full_piece": table + 16 * 64 * threads * full,
+        "classes_full_piece": threads * (BLOCK + 16 * full),
         "classes_mrcs": 2 * classes * full,
-        "particles_star": table,
-        "particles_cs": 3 * table,
-        "select": 2 * table,
-        "summary": 2 * vectors + classes * image + 30e-6 * run.chunk * classes,
-        "report": 2 * vectors + 8 * classes * full,
-        "movie": 2 * vectors + 500,
+        "summary": classes * image + 30e-6 * run.chunk * classes,
+        "report": 8 * classes * full,
+        "movie": 500,
     }
-    return SPARE * (START + COLUMNS * n + more.get(step, 10 * classes * image))
+    return SPARE * (START + 1e-6 * ROW * run.n_input + more.get(step, 10 * classes * image))
 
 
 def minutes(step: str, run, options: dict, threads: int) -> int:

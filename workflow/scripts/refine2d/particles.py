@@ -7,7 +7,7 @@ count its rows; row r is input image ``number[r]``.
 import os
 import zlib
 from dataclasses import fields
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from io import FileIO
 from itertools import pairwise
 from pathlib import Path
@@ -42,7 +42,6 @@ class ParticleStore:
         Optics group.
     contrast : float32 array (n,)
         See `prepare.prepare`.
-    ctf : CtfTable or None
     ctf_mode : str
     noise : float32 array (groups, rings)
         Noise power before any multiplication by the CTF.
@@ -55,9 +54,6 @@ class ParticleStore:
             for name in ("number", "used", "bad", "contrast", "group", "noise"):
                 setattr(self, name, read(file, name))
             self._group_apix, self._premultiplied = read(file, "group_apix"), read(file, "premultiplied")
-            self.ctf = None
-            if "ctf" in file:
-                self.ctf = CtfTable(*(read(file, f"ctf/{field.name}") for field in fields(CtfTable)))
             self.box, self.input_box = int(file.attrs["box"]), int(file.attrs["input_box"])
             self.apix, self.input_apix = float(file.attrs["apix"]), float(file.attrs["input_apix"])
             self.ctf_mode = str(file.attrs["ctf_mode"])
@@ -68,6 +64,13 @@ class ParticleStore:
         self._starts = np.array([start for start, _ in sources])
         self._files = [self._folder / name for _, name in sources]
         self._opened = lru_cache(OPEN)(self._open)
+
+    @cached_property
+    def ctf(self) -> CtfTable | None:
+        """CTF parameters of each row; read when they are asked for, since many steps need none."""
+        with h5py.File(self._path) as file:
+            names = [f"ctf/{field.name}" for field in fields(CtfTable)]
+            return CtfTable(*(read(file, name) for name in names)) if "ctf" in file else None
 
     def images(self, rows) -> np.ndarray:
         """Prepared images, float32 (m, box, box), in the order of `rows`.

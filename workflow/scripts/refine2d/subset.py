@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from refine2d.errors import UserError
-from refine2d.stacks import arrays, compressed, cs, hdf, imagic, lst, mrc, places, spider, star_text
+from refine2d.stacks import arrays, compressed, cs, hdf, imagic, lst, mrc, places, records, spider, star_text
 from refine2d.stacks.source import Source
 
 ALIKE = {".mrc": ".mrcs", ".st": ".mrcs", ".h5": ".hdf", ".img": ".hed", ".spider": ".spi", ".stk": ".spi"}
@@ -77,14 +77,18 @@ def _write_star(source: Source, numbers: np.ndarray, path: str) -> None:
 
 
 def _write_cs(source: Source, numbers: np.ndarray, path: str) -> None:
-    records = source.table[numbers]
-    raw = np.unique(records[cs.PATH]).tolist()
-    new = {name: places.renamed(cs.stack_name(name), source.path, path) for name in raw}
-    if any(cs.stack_name(name) != other for name, other in new.items()):
-        records = cs.with_fields(
-            records, {cs.PATH: np.array([new[name].encode() for name in records[cs.PATH].tolist()])}
-        )
-    arrays.write_npy(path, [records], len(records))
+    parts = records.batches(numbers, cs.BATCH)
+    names = set().union(*(source.table[mine][cs.PATH].tolist() for mine in parts))
+    new = {name: places.renamed(cs.stack_name(name), source.path, path) for name in names}
+    same = all(cs.stack_name(name) == other for name, other in new.items())
+    text = f"S{max(len(other.encode()) for other in new.values())}"
+
+    def renamed(mine: np.ndarray) -> np.ndarray:
+        rows = source.table[mine]
+        paths = [new[name].encode() for name in rows[cs.PATH].tolist()]
+        return rows if same else cs.with_fields(rows, {cs.PATH: np.array(paths, text)})
+
+    arrays.write_npy(path, map(renamed, parts), len(numbers))
 
 
 def _write_lst(source: Source, numbers: np.ndarray, path: str) -> None:

@@ -45,10 +45,8 @@ def open_source(path: str, project: str = ".") -> Source:
         outside its stack.
     """
     table, order = Table(path), {}
-    n, columns = (
-        table.n,
-        table.columns((PATH, INDEX, PIXEL, SIGN, GROUP, *(name for name, _ in CTF.values())), order),
-    )
+    wanted = PATH, INDEX, PIXEL, SIGN, GROUP, *(name for name, _ in CTF.values())
+    n, columns = table.n, table.columns(wanted, order)
     for name in (PATH, INDEX):
         if name not in columns:
             raise UserError(f"{path} lists no particle images: it has no field {name}.")
@@ -64,9 +62,7 @@ def open_source(path: str, project: str = ".") -> Source:
     }
     ids, row = np.unique(_numbers(path, columns, GROUP, np.zeros(n)), return_inverse=True)
     optics, group = group_rows(known, row, [f"exp_group_{number:g}" for number in ids])
-    ctf = None
-    if CTF["defocus_u"][0] in columns:
-        ctf = CtfTable(**optical)
+    ctf = CtfTable(**optical) if CTF["defocus_u"][0] in table.names else None
 
     sign = _numbers(path, columns, SIGN, np.ones(n))
     if not np.isin(sign, (-1, 1)).all():
@@ -155,10 +151,10 @@ def stack_name(value: bytes | str) -> str:
 def _numbers(
     path: str, columns: dict[str, np.ndarray], name: str, default: np.ndarray | None = None
 ) -> np.ndarray:
-    """A field as finite float64 (n,)."""
+    """A field, taken out of `columns`, as finite float64 (n,)."""
     if name not in columns:
         return default
-    values = columns[name]
+    values = columns.pop(name)
     if values.ndim != 1 or values.dtype.kind not in "biuf":
         raise UserError(f"{path}: the field {name} holds {values.dtype} values, not one number a particle.")
     wrong = np.flatnonzero(~np.isfinite(values))

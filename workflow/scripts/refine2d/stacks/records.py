@@ -51,6 +51,6 @@ def read_records(path: str, record, start: int, n: int, numbers: np.ndarray) -> 
     return out
 
 
-def batches(numbers: np.ndarray) -> list[np.ndarray]:
-    """Numbers (m,) in parts of `BATCH`."""
-    return [numbers[first : first + BATCH] for first in range(0, len(numbers), BATCH)]
+def batches(numbers: np.ndarray, size: int = BATCH) -> list[np.ndarray]:
+    """Numbers (m,) in parts of a size."""
+    return [numbers[first : first + size] for first in range(0, len(numbers), size)]
