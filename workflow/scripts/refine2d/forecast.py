@@ -19,6 +19,7 @@ PAIR = 6.5e-6  # and a particle, reference and (box / 64)^4: its pixels, and shi
 JOB = 0.45  # seconds that a job takes besides its work
 STEPS = 6  # jobs of an iteration, one after another
 ONCE = 30.0  # seconds before and after the iterations, besides the particles
+READ = 5e-6  # CPU seconds a row of a table that names the images, each time that a job reads it
 MEMORY = 270.0  # MB of a job before it has read a particle
 ROW = 200.0  # bytes a particle, in tables of a job
 TABLES = 600.0  # bytes a particle and iteration, in tables on disk
@@ -57,7 +58,8 @@ def forecast(run, options: dict, iterations: int, cores: int, speed: float | Non
     groups = min(run.chunks, options["ncls"])
     more = (run.chunks + groups - 2) / max(cores, 1)
     jobs = iterations * STEPS + (iterations + 1) * more
-    seconds = slower * (ONCE + (iterations + 1) * work / max(cores, 1) + jobs * JOB)
+    read = READ * run.n_input * (run.chunks + groups) if run.files else 0.0
+    seconds = slower * (ONCE + ((iterations + 1) * work + read) / max(cores, 1) + jobs * JOB)
     image = 4 * run.working_box**2
     coefficients = 4 * (options["nbasis"] + 4)
     memory = MEMORY + (4 * 1024 * image + options["ncls"] * 72 * 2 * 8 * 1024 + run.n * ROW) / 1e6
