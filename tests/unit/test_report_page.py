@@ -268,7 +268,8 @@ def test_the_sheet_for_paper_has_as_many_pages_as_it_needs(tmp_path):
 
 
 def run(**other):
-    return SimpleNamespace(**{"n": 5000, "box": 64, "working_box": 64, "chunks": 2} | other)
+    sizes = {"n": 5000, "n_input": 5000, "box": 64, "working_box": 64, "chunks": 2, "files": ()}
+    return SimpleNamespace(**sizes | other)
 
 
 ALIGNERS = dict.fromkeys(("simalign", "classalign"), "rotate_translate_flip")
@@ -284,6 +285,8 @@ def test_a_forecast_grows_with_the_work_and_shrinks_with_cores():
     assert seconds(n=10**7, cores=4) == pytest.approx(seconds(n=10**7) / 2, rel=0.01)
     assert seconds(iterations=2) < base < seconds(n=10000) < seconds(n=10000, working_box=128)
     assert seconds(speed=30.0) > base
+    table = {"n_input": 10**6, "files": ("stack.mrcs",)}  # a table that each of the reading jobs opens
+    assert base < seconds(**table) < seconds(**table, chunks=20)
     scaled = OPTIONS | {"simalign": "rotate_translate_scale"}
     assert forecast.forecast(run(), scaled, 8, 2, 60.0).seconds > base
 
