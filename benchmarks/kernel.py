@@ -21,8 +21,10 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "workflow" / "scripts"))
-from refine2d import fourier, search, simulate, transforms
+from refine2d import fourier, simulate, transforms
 from refine2d.ctf import ctf
+from refine2d.search.align import References
+from refine2d.search.plan import Plan
 
 SHIFTS, ANGLES, RINGS = 49, 72, 12
 BATCH = 64
@@ -88,10 +90,10 @@ def main() -> None:
     options = parser.parse_args()
     n, k, box = options.n // BATCH * BATCH, options.references, options.box
     images, y, c2, truth = particles_and_references(n, k, box)
-    plan = search.Plan(box, mask_radius=0.45 * box, maxshift=0.125 * box)
+    plan = Plan(box, mask_radius=0.45 * box, maxshift=0.125 * box)
 
     def align() -> np.ndarray:
-        return search.align(search.References(plan, images), y, c2)
+        return align(References(plan, images), y, c2)
 
     aligning = cpu_seconds(align)
     product, operations = gemm(n, k)

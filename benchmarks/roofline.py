@@ -11,9 +11,10 @@ from copy import deepcopy
 import kernel  # before NumPy: it holds the BLAS to one thread
 import numpy as np
 
-from refine2d import fourier, search, transforms
+from refine2d import fourier, transforms
 from refine2d.msa import Projector, basis
-from refine2d.search import coarse, local
+from refine2d.search import align, coarse, local
+from refine2d.search.plan import Plan
 
 N = 512  # particles
 NBEST = 3
@@ -24,8 +25,8 @@ def main() -> None:
     parser.add_argument("--references", type=int, default=50)
     k, box = parser.parse_args().references, 64
     images, y, c2, _ = kernel.particles_and_references(N, k, box)
-    plan = search.Plan(box, mask_radius=0.45 * box, maxshift=0.125 * box)
-    references = search.References(plan, images)
+    plan = Plan(box, mask_radius=0.45 * box, maxshift=0.125 * box)
+    references = align.References(plan, images)
     (_, templates), *_ = references.templates()
 
     multiply, operations = kernel.gemm(kernel.BATCH, 7)
@@ -70,7 +71,7 @@ def main() -> None:
         for product in products:
             ready._quarters(product)
 
-    half, word, tried = rings.half, 4e-6, search.TRIED * NBEST
+    half, word, tried = rings.half, 4e-6, align.TRIED * NBEST
     ramped, product = half * rings.n * shifts, mirrors * k * shifts
     row("samples on the rings", lambda: rings.sample(one), batch, 4e-6 * len(rings.kx) * half * rings.n, 0.02)
     row(
@@ -94,7 +95,7 @@ def main() -> None:
         2 * (size + summed),
     )
 
-    found = search.peaks(references, y, c2, tried)
+    found = align.peaks(references, y, c2, tried)
     penalty = references.penalty(c2)
     grid = (
         3e-6 * len(references.band.kx) * (6 + 3 * 8)
@@ -118,7 +119,7 @@ def main() -> None:
         0.02,
     )
 
-    poses = search.best_of_each(out)[:, 0]
+    poses = align.best_of_each(out)[:, 0]
     pixels, real = box * box, fourier.ift(y, box)
     row(
         "Fourier transform",

@@ -13,7 +13,8 @@ from refine2d.ctf import CtfTable, ctf
 from refine2d.fourier import ft, ift, nrings, radius, ring_index, ring_mean, soft_mask
 from refine2d.frc import resolution
 from refine2d.matching import Matching
-from refine2d.search import Plan, References, align
+from refine2d.search.align import References, align
+from refine2d.search.plan import Plan
 from refine2d.transforms import alignment, inverse, undo
 
 BOX, NOISE, APIX = 48, 8.0, 4.0

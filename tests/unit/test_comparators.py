@@ -13,7 +13,8 @@ from refine2d.comparators import comparator
 from refine2d.extent import SETTINGS
 from refine2d.fourier import ft, ift, radius
 from refine2d.matching import Matcher, Matching
-from refine2d.search import Plan, References, align
+from refine2d.search.align import References, align
+from refine2d.search.plan import Plan
 from refine2d.transforms import alignment, inverse, undo
 
 APIX = 4.0

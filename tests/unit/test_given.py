@@ -10,7 +10,7 @@ from refine2d.given import given_averages
 from refine2d.input_rows import select
 from refine2d.particles import ParticleStore
 from refine2d.prepare import merge, write_piece
-from refine2d.search import Plan
+from refine2d.search.plan import Plan
 from refine2d.simulate import Simulation, signal, truth, write_dataset
 from refine2d.stacks.opening import open_source
 

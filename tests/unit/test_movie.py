@@ -7,7 +7,7 @@ import pytest
 from refine2d.errors import UserError
 from refine2d.fourier import ft, nrings, soft_mask
 from refine2d.report import movie
-from refine2d.search import Plan
+from refine2d.search.plan import Plan
 from refine2d.tables import MEMBER
 from refine2d.transforms import alignment, undo
 

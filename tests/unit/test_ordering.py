@@ -3,7 +3,7 @@ from test_search import blobs
 
 from refine2d import ordering, references
 from refine2d.centering import centre, shifted
-from refine2d.search import Plan
+from refine2d.search.plan import Plan
 from refine2d.transforms import alignment, inverse, undo
 
 BOX = 48

@@ -5,7 +5,7 @@ from test_msa import pictures
 
 from refine2d import msa, residual
 from refine2d.fourier import ft, ift, nrings, ring_mean, soft_mask, spread_rings
-from refine2d.search import Plan
+from refine2d.search.plan import Plan
 
 BOX = 32
 PLAN = Plan(BOX, 11, 4)

@@ -7,7 +7,8 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from refine2d.fourier import ft, nrings, radius, ring_index, soft_mask
-from refine2d.search import Plan, References, align
+from refine2d.search.align import References, align
+from refine2d.search.plan import Plan
 from refine2d.transforms import alignment, inverse, undo
 
 BOX = 48
@@ -137,7 +138,7 @@ def test_blocks_of_templates_change_nothing(monkeypatch):
     y, c2 = matched(images, 20.0)
     plan = Plan(BOX, 0.4 * BOX, 6)
     whole = align(References(plan, references), y, c2)
-    monkeypatch.setattr("refine2d.search.TEMPLATE_BYTES", 1)
+    monkeypatch.setattr("refine2d.search.align.TEMPLATE_BYTES", 1)
     assert whole.tobytes() == align(References(plan, references), y, c2).tobytes()
 
 

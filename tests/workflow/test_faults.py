@@ -13,7 +13,7 @@ from small_project import EXCLUDED, ROOT, SMALL, Project
 
 from refine2d import clustering, simulate
 from refine2d.extent import plan
-from refine2d.search import References, align
+from refine2d.search.align import References, align
 from refine2d.stacks.hdf import read_hdf, read_headers
 from refine2d.stacks.mrc import write_mrcs
 from refine2d.tables import read_arrays, read_classmx, read_members, read_projection

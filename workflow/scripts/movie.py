@@ -14,7 +14,7 @@ with job(snakemake) as task:
         read_numbers,
         write_movie,
     )
-    from refine2d.search import Plan
+    from refine2d.search.plan import Plan
     from refine2d.stacks.hdf import read_hdf
     from refine2d.tables import class_sizes, read_members, read_projection
     from refine2d.working import mask_radius, scale

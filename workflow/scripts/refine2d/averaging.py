@@ -15,7 +15,8 @@ from .matching import Matcher, Matching
 from .msa import Basis
 from .names import Named
 from .particles import ParticleStore
-from .search import Plan, References, align
+from .search.align import References, align
+from .search.plan import Plan
 from .transforms import ALIGNMENT, alignment, undo
 
 BLOCK = 256  # particles read at a time

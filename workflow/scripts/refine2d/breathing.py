@@ -27,7 +27,7 @@ def breathe(vectors: np.ndarray, centres: np.ndarray, run: Callable = map) -> np
     centres : ndarray
         (K, d) float32 start of k-means.
     run : callable
-        As for `search.align`.
+        As for `search.align.align`.
 
     Returns
     -------

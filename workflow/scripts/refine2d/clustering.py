@@ -38,7 +38,7 @@ def kmeans(
     smallest : int
         Least members of a class.
     run : callable
-        As for `search.align`.
+        As for `search.align.align`.
 
     Returns
     -------

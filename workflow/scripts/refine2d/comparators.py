@@ -13,7 +13,7 @@ import numpy as np
 from .fourier import ft, ift, radius, ring_index, ring_mean, ring_size, ring_sum, spread_rings
 from .names import Named
 from .particles import ParticleStore
-from .search import Plan
+from .search.plan import Plan
 from .transforms import undo
 
 DOT = ("ml", "ccc", "dot", "sqeuclidean", "frc")

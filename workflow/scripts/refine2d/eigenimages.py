@@ -50,7 +50,7 @@ def eigenimages(
     noise : float
         Of the result: what noise adds to the variance of averages along each vector (`denoise.per_component`).
     run : callable
-        As for `search.align`.
+        As for `search.align.align`.
 
     Returns
     -------

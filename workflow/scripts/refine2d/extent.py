@@ -3,8 +3,7 @@
 from refine2d.comparators import comparator
 from refine2d.matching import Matching
 from refine2d.names import parse, scales
-from refine2d.search import Plan
-from refine2d.search.plan import COARSE_BAND, COARSE_STEP, FINE_BAND, MOVES
+from refine2d.search.plan import COARSE_BAND, COARSE_STEP, FINE_BAND, MOVES, Plan
 from refine2d.working import mask_radius, scale
 
 SETTINGS = {  # rotate, translate, flip

@@ -5,7 +5,8 @@ import numpy as np
 from refine2d.averaging import masked
 from refine2d.fourier import crop
 from refine2d.particles import ParticleStore
-from refine2d.search import Plan, References, align
+from refine2d.search.align import References, align
+from refine2d.search.plan import Plan
 
 SAMPLE = 512  # particles that the scale is taken from
 

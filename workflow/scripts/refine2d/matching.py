@@ -7,7 +7,8 @@ import numpy as np
 
 from .comparators import Comparator
 from .particles import ParticleStore
-from .search import TRIED, Plan, References, align, best_of_each, peaks, poses, refined
+from .search.align import TRIED, References, align, best_of_each, peaks, poses, refined
+from .search.plan import Plan
 from .transforms import alignment, undo
 
 REFINED = 2  # poses that are refined for each one that is wanted: several may be of one reference
@@ -78,7 +79,7 @@ class Matcher:
         nbest : int
             Poses to refine, and references to decide between by the best pose of each, at each scale.
         run : callable
-            As for `search.align`.
+            As for `search.align.align`.
         matched : tuple of ndarray, optional
             What `store.matched` says of the rows, where it is known already.
 

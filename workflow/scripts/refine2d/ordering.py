@@ -6,7 +6,8 @@ import numpy as np
 
 from .averaging import STANDARD, Recipe, centred, masked
 from .fourier import ft, nrings
-from .search import Plan, References, align
+from .search.align import References, align
+from .search.plan import Plan
 from .transforms import alignment, compose, undo
 
 

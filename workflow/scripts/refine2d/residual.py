@@ -9,7 +9,7 @@ import numpy as np
 
 from .fourier import ft, plane_weights, ring_index, soft_mask
 from .msa import Basis
-from .search import Plan
+from .search.plan import Plan
 
 FAR = 4.0  # distances between neighbouring classes
 

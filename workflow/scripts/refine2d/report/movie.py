@@ -12,7 +12,8 @@ from refine2d.files import atomic
 from refine2d.fourier import ft, ift, nrings, ring_mean, soft_mask, spread_rings, stretched
 from refine2d.particles import ParticleStore
 from refine2d.report.sprites import greys
-from refine2d.search import Plan, References, align
+from refine2d.search.align import References, align
+from refine2d.search.plan import Plan
 from refine2d.transforms import compose, undo
 
 FRAMES = 16  # at most; there and back they make 30

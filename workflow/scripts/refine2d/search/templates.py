@@ -54,7 +54,7 @@ def rotated(images: np.ndarray, plan: Plan, band: Band, run: Callable = map) -> 
     band : Band
         Coefficients to make.
     run : callable
-        As for `search.align`; a reference at a time.
+        As for `search.align.align`; a reference at a time.
 
     Returns
     -------

@@ -16,8 +16,6 @@ from .coarse import BATCH, Coarse
 from .plan import Plan
 from .templates import Band, rotated
 
-__all__ = ["BATCH", "TRIED", "Plan", "References", "align", "best_of_each", "peaks", "poses", "refined"]
-
 TRIED = 4  # peaks of the exhaustive search for each pose that is wanted
 TEMPLATE_BYTES = 512 << 20  # most memory of rotated templates at a time
 
