@@ -156,6 +156,13 @@ def unexplained(
     return above / most
 
 
+def contrast(image: np.ndarray, reference: np.ndarray, c2: np.ndarray) -> float:
+    """The factor of `reference`, seen with squared transfer `c2`, that is like a matched-filtered image most."""
+    expected, ring = full_plane(reference)
+    most = sum(c2[k] * (np.abs(expected[ring == k]) ** 2).sum() for k in range(len(c2)))
+    return (image * reference).sum() / most
+
+
 # ---- the names of e2refine2d: comparators, averagers, normalizers, centring ----
 
 

@@ -1,5 +1,5 @@
-"""Join the projections of the particles, and k-means of them in the MSA space and by what is left outside it,
-started from the averages.
+"""Join the projections of the particles, and k-means of them in the MSA space and by signs of junk, started from
+the averages.
 
 Of many particles a sample tells where the centres belong, so that the points are never in memory all at once.
 """
@@ -15,13 +15,13 @@ with job(snakemake) as task:
 
     import numpy as np
 
+    from refine2d import junk
     from refine2d.basisfile import read_basis
     from refine2d.breathing import breathe
     from refine2d.clustering import kmeans, least, nearest, sample
     from refine2d.errors import UserError
     from refine2d.msa import Projector, coordinates, unit
     from refine2d.particles import ParticleStore
-    from refine2d.residual import coordinate
     from refine2d.stacks.hdf import read_hdf
     from refine2d.tables import read_arrays, read_parts, read_rows, write_classmx, write_projection
     from refine2d.working import scale
@@ -50,12 +50,12 @@ with job(snakemake) as task:
 
     averages = coordinates(read_hdf(task.input.allrefs), space)
     centres = Projector(space).shrunken(averages, total / used.sum())
-    left = np.zeros((len(used), 1), np.float32)
-    left[used, 0] = coordinate(read_arrays(pieces, "residual")[used], centres, options.residual)
-    centres = normed(np.concatenate([centres, np.zeros((len(centres), 1), np.float32)], axis=1))
+    signs = read_arrays(pieces, "junk")
+    signs[used] = junk.coordinates(signs[used], centres, options.residual)
+    centres = normed(np.pad(centres, ((0, 0), (0, signs.shape[1]))))
 
     def vectors(points, rows):
-        return normed(np.concatenate([points, left[rows]], axis=1))
+        return normed(np.concatenate([points, signs[rows]], axis=1))
 
     rows = np.flatnonzero(used)
     rows = rows[sample(len(rows), options.ncls)]

@@ -1,5 +1,5 @@
 """Align a chunk of the particles to the references, project them, aligned, into the MSA space of the averages, and
-measure what is left of them outside."""
+measure what they show beyond it and what they lack of their references."""
 
 from refine2d.job import job
 
@@ -15,6 +15,7 @@ with job(snakemake) as task:
     import numpy as np
 
     from refine2d.basisfile import read_basis
+    from refine2d.contrast import Contrast
     from refine2d.extent import matching
     from refine2d.fourier import ift, stretched
     from refine2d.matching import Matcher
@@ -27,15 +28,16 @@ with job(snakemake) as task:
 
     store = ParticleStore(task.input.particles)
     search, space = matching(task.options, task.run, "sim"), read_basis(task.input.basis)
-    matcher, projector = Matcher(search, read_hdf(task.input.aliref)), Projector(space)
-    residual = Residual(space, search.plan)
+    references = read_hdf(task.input.aliref)
+    matcher, projector = Matcher(search, references), Projector(space)
+    residual, contrast = Residual(space, search.plan), Contrast(references)
 
     def project(y, c2, pose):
         c2 = stretched(c2, pose["scale"])
         aligned = undo(ift(y, store.box), pose)
         vectors = projector.project(aligned, c2)
-        share = residual.share(aligned, c2, vectors)
-        return vectors, share, c2.sum(0, dtype=np.float64)
+        signs = residual.share(aligned, c2, vectors), contrast.lack(aligned, c2, pose["ref"])
+        return vectors, np.stack(signs, axis=1), c2.sum(0, dtype=np.float64)
 
     def blocks(array):
         return [array[first : first + BLOCK] for first in range(0, len(array), BLOCK)]
@@ -52,11 +54,11 @@ with job(snakemake) as task:
             found[~store.used[rows]] = alignment(ref=-1, score=-np.inf)
             best.append(found)
             projected += pool.map(project, *map(blocks, (*matched, found[:, 0])))
-    points, left, weights = zip(*projected, strict=True)
+    points, signs, weights = zip(*projected, strict=True)
     write_arrays(
         task.output[0],
         best=np.concatenate(best),
         points=np.concatenate(points),
-        residual=np.concatenate(left),
+        junk=np.concatenate(signs),
         weights=np.stack(weights),
     )

@@ -1,4 +1,4 @@
-"""What particles show beyond the MSA space of the averages, as one more coordinate for k-means.
+"""What particles show beyond the MSA space of the averages.
 
 Junk is like no average: its point in their space says little and falls among those of good particles, but much of it is
 left outside the space. That is the residual of multivariate process control (Jackson & Mudholkar 1979,
@@ -10,8 +10,6 @@ import numpy as np
 from .fourier import ft, plane_weights, ring_index, soft_mask
 from .msa import Basis
 from .search.plan import Plan
-
-FAR = 4.0  # distances between neighbouring classes
 
 
 class Residual:
@@ -68,34 +66,3 @@ class Residual:
         weight = self._power / (1 + c2 * self._power)
         most = (weight * c2**2 * self._signal).sum(1)
         return ((weight * left).sum(1) / np.where(most > 0, most, 1)).astype(np.float32)
-
-
-def coordinate(share: np.ndarray, centres: np.ndarray, weight: float) -> np.ndarray:
-    """One more coordinate beside those in the subspace, on their scale: (n,) float32.
-
-    It is what `share` has above its median by more than the noise, `weight` times, in distances between neighbouring
-    classes, and shrinks by the part of its variance that noise makes: the noise is told by what lies below the median.
-    So it fades where there is no junk, views are not split by it, and junk is apart but, at `FAR`, not split by it.
-
-    Parameters
-    ----------
-    share : ndarray
-        (n,) float32 of `Residual.share`.
-    centres : ndarray
-        (K, d) float32 points of the averages in the subspace.
-    weight : float
-    """
-    above = share.astype(np.float64) - np.median(share)
-    noise, variance = np.square(above[above <= 0]).mean(), np.square(above).mean()
-    signal = max(0.0, 1 - noise / variance) if variance > 0 else 0.0
-    beyond = np.maximum(above - np.sqrt(noise), 0)
-    return (_neighbours(centres) * np.minimum(weight * signal * beyond, FAR)).astype(np.float32)
-
-
-def _neighbours(centres: np.ndarray) -> float:
-    """Median distance of a centre from its nearest neighbour."""
-    centres = centres.astype(np.float64)
-    square = (centres**2).sum(1)
-    apart = square[:, None] + square - 2 * centres @ centres.T
-    np.fill_diagonal(apart, np.inf)
-    return float(np.median(np.sqrt(np.maximum(apart.min(1), 0))))

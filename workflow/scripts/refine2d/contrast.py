@@ -1,0 +1,46 @@
+"""How much a particle lacks of its reference: what a picker took for a particle, and is none, lacks all of it."""
+
+import numpy as np
+
+from .fourier import ft, ring_sum
+
+LEAST = 0.5  # of the references' usual power: the average of empty images has less, and is no measure of a particle
+
+
+class Contrast:
+    """Contrast of particles, as their references show it.
+
+    Parameters
+    ----------
+    references : ndarray
+        (R, L, L) float32, zero outside the mask.
+    """
+
+    def __init__(self, references: np.ndarray):
+        self._references = references
+        power = ring_sum(np.abs(ft(references)) ** 2, references.shape[-1])
+        self._power, self._least = (
+            each.astype(np.float32) for each in (power, LEAST * np.median(power, axis=0))
+        )
+
+    def lack(self, images: np.ndarray, c2: np.ndarray, ref: np.ndarray) -> np.ndarray:
+        """What particles lack of the contrast of their references: its maximum likelihood estimate, subtracted from 1.
+
+        Parameters
+        ----------
+        images : ndarray
+            (n, L, L) float32: matched-filtered particles, brought onto their references.
+        c2 : ndarray
+            (n, rings) float32.
+        ref : ndarray
+            (n,) int: the number of each one's reference.
+
+        Returns
+        -------
+        ndarray
+            (n,) float32: 0, give or take noise, for a particle like its reference; about 1 for an empty image, and for
+            one without information.
+        """
+        shown = np.einsum("nij,nij->n", images, self._references[ref])
+        most = np.maximum((c2 * self._power[ref]).sum(1), c2 @ self._least)
+        return 1 - shown / np.where(most > 0, most, 1)
