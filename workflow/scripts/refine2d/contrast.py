@@ -4,6 +4,9 @@ import numpy as np
 
 from .fourier import ft, ring_sum
 
+ENOUGH = (
+    0.5  # of the contrast: in the best of all poses particles show more, however noisy, empty images less
+)
 LEAST = 0.5  # of the references' usual power: the average of empty images has less, and is no measure of a particle
 
 
@@ -24,7 +27,7 @@ class Contrast:
         )
 
     def lack(self, images: np.ndarray, c2: np.ndarray, ref: np.ndarray) -> np.ndarray:
-        """What particles lack of the contrast of their references: its maximum likelihood estimate, subtracted from 1.
+        """What particles lack of half their references' contrast, by its maximum likelihood estimate.
 
         Parameters
         ----------
@@ -38,9 +41,9 @@ class Contrast:
         Returns
         -------
         ndarray
-            (n,) float32: 0, give or take noise, for a particle like its reference; about 1 for an empty image, and for
-            one without information.
+            (n,) float32: 0 for a particle that shows at least half of its reference, up to 1 for one that shows
+            nothing of it, as an empty image; 1 for one without information.
         """
         shown = np.einsum("nij,nij->n", images, self._references[ref])
         most = np.maximum((c2 * self._power[ref]).sum(1), c2 @ self._least)
-        return 1 - shown / np.where(most > 0, most, 1)
+        return np.clip(1 - shown / np.where(most > 0, ENOUGH * most, 1), 0, 1)
