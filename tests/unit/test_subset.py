@@ -11,7 +11,7 @@ import pytest
 import zarr
 
 from refine2d.errors import UserError
-from refine2d.stacks import lst
+from refine2d.stacks import cs, lst, records
 from refine2d.stacks.hdf import read_headers
 from refine2d.stacks.opening import open_source
 from refine2d.stacks.star_text import read_star
@@ -22,6 +22,8 @@ CHOSEN = [0, 3, 4]
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "BATCH", 2)  # three records are two batches
+    monkeypatch.setattr(cs, "BATCH", 2)
     monkeypatch.setenv("REFINE2D_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -123,11 +125,50 @@ def test_cs_names_change_where_they_must(shared, folder):
     assert found.table.names == source.table.names
 
 
+@pytest.mark.filterwarnings("ignore:Stored array in format 3.0")
+def test_cs_fields_of_any_kind_and_name(shared, folder):
+    shutil.copy(shared / "formats/relion/empiar_10076_7.mrc", folder)
+    known = np.load(shared / "formats/cryosparc/empiar_10076_7.cs")
+    more = [("名前", "f4"), ("when", "M8[s]")]
+    rows = np.zeros(len(known), known.dtype.descr + more)
+    for name in known.dtype.names:
+        rows[name] = known[name]
+    rows["名前"], rows["when"] = np.arange(len(rows)), np.arange(len(rows)).astype("M8[s]")
+    with open("a.cs", "wb") as file:
+        np.save(file, rows)
+    _, found = subset("a.cs")
+    assert found.table[:].tobytes() == rows[CHOSEN].tobytes()
+
+
+def test_a_cs_file_that_was_replaced_by_a_shorter_one(shared, folder):
+    shutil.copy(shared / "formats/cryosparc/empiar_10076_7.cs", "a.cs")
+    shutil.copy(shared / "formats/relion/empiar_10076_7.mrc", folder)
+    source = open_source("a.cs")
+    fewer = source.table[:3]
+    with open("a.cs", "wb") as file:
+        np.save(file, fewer)
+    with pytest.raises(UserError, match=r"a\.cs has changed: it lists 3 particles, not"):
+        write_subset(source, CHOSEN, "b.cs")
+
+
+@pytest.mark.parametrize("kind, pixels", [("PACK", "u1"), ("INTG", "i2"), ("REAL", "f4")])
+@pytest.mark.parametrize("order", "<>")
+def test_imagic_stacks_of_either_byte_order(folder, kind, pixels, order):
+    words = np.zeros((5, 256), order + "i4")
+    words[:, 0], words[0, 1], words[:, 12:14], words[:, 60] = np.arange(1, 6), 4, 8, 1
+    headers = bytearray(words.tobytes())
+    for image in range(5):
+        headers[1024 * image + 56 : 1024 * image + 60] = kind.encode()
+    (folder / "a.hed").write_bytes(headers)
+    np.arange(5 * 64).reshape(5, 8, 8).astype(order + pixels).tofile("a.img")
+    subset("a.hed")
+
+
 def test_lists_keep_what_follows_the_file(shared, folder):
     shutil.copy(shared / "formats/eman2/particles.mrcs", folder)
     (folder / "a.lst").write_text("".join(f'{n}\tparticles.mrcs\t{{"n": {n}}}\n' for n in range(5)))
     _, found = subset("a.lst")
-    assert lst.read_lst(found.path) == [lst.Entry(n, "particles.mrcs", f'{{"n": {n}}}') for n in CHOSEN]
+    assert list(lst.read_lst(found.path)) == [lst.Entry(n, "particles.mrcs", f'{{"n": {n}}}') for n in CHOSEN]
 
 
 @pytest.mark.parametrize("kind", ["npy", "zarr", "mrcs.gz", "mrc.bz2"])

@@ -63,9 +63,10 @@ with job(snakemake) as task:
     labels = np.empty(len(used), np.int32)
     with ThreadPoolExecutor(task.threads) as pool:
         centres = breathe(seen, centres, pool.map)
-        found, centres = kmeans(seen, centres, minchange=options.minchange, smallest=smallest, run=pool.map)
+        minchange = options.minchange * len(rows) / used.sum()
+        found, centres = kmeans(seen, centres, minchange=minchange, smallest=smallest, run=pool.map)
         for mine, points in read_parts(pieces, "points"):
             labels[mine] = nearest(vectors(points, mine), centres, pool.map)
     labels[rows], labels[~used] = found, -1
-    alignments = np.concatenate([best[:, 0] for _, best in read_parts(pieces, "best")])
+    alignments = np.concatenate([best[:, 0].copy() for _, best in read_parts(pieces, "best")])
     write_classmx(task.output.classmx, labels, used, alignments, scale(task.run))

@@ -49,7 +49,7 @@ def memory(step: str, run, options: dict, threads: int) -> float:
         "classes_mrcs": 2 * classes * full,
         "summary": classes * image + 30e-6 * run.chunk * classes,
         "report": 8 * classes * full,
-        "movie": 500,
+        "movie": 500 + 10e-6 * n * (options["nbasis"] + 4),
     }
     return SPARE * (START + 1e-6 * ROW * run.n_input + more.get(step, 10 * classes * image))
 

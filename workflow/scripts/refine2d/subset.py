@@ -3,6 +3,7 @@
 import os
 import tempfile
 from collections.abc import Iterator
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -78,7 +79,9 @@ def _write_star(source: Source, numbers: np.ndarray, path: str) -> None:
 
 def _write_cs(source: Source, numbers: np.ndarray, path: str) -> None:
     parts = records.batches(numbers, cs.BATCH)
-    names = set().union(*(source.table[mine][cs.PATH].tolist() for mine in parts))
+    names = set()
+    for mine in parts:
+        names.update(source.table[mine][cs.PATH].tolist())
     new = {name: places.renamed(cs.stack_name(name), source.path, path) for name in names}
     same = all(cs.stack_name(name) == other for name, other in new.items())
     text = f"S{max(len(other.encode()) for other in new.values())}"
@@ -92,9 +95,10 @@ def _write_cs(source: Source, numbers: np.ndarray, path: str) -> None:
 
 
 def _write_lst(source: Source, numbers: np.ndarray, path: str) -> None:
-    entries = lst.read_lst(source.path)
-    new = {file: places.renamed(file, source.path, path) for file in {entry.file for entry in entries}}
-    chosen = [entries[number] for number in numbers]
+    inside = np.zeros(source.n, bool)
+    inside[numbers] = True
+    chosen = list(compress(lst.read_lst(source.path), inside))
+    new = {file: places.renamed(file, source.path, path) for file in {entry.file for entry in chosen}}
     columns = zip(*((entry.number, new[entry.file], entry.rest) for entry in chosen), strict=True)
     lst.write_lst(path, *columns, comment="Chosen particles.")
 

@@ -101,10 +101,12 @@ def main_component(coefficients: np.ndarray) -> tuple[np.ndarray, float]:
     explained : float
         Share of the variance.
     """
-    centred = coefficients.astype(np.float64) - coefficients.mean(0, dtype=np.float64)
-    _, s, directions = np.linalg.svd(centred.T @ centred)
+    mean = coefficients.mean(0, dtype=np.float64)
+    blocks = [coefficients[first : first + BLOCK] for first in range(0, len(coefficients), BLOCK)]
+    _, s, directions = np.linalg.svd(sum((block - mean).T @ (block - mean) for block in blocks))
     first = directions[0] * np.sign(directions[0][np.abs(directions[0]).argmax()])
-    return centred @ first, float(s[0] / max(s.sum(), 1e-300))
+    coordinates = np.concatenate([(block - mean) @ first for block in blocks])
+    return coordinates, float(s[0] / max(s.sum(), 1e-300))
 
 
 def make_frames(

@@ -5,9 +5,11 @@ import os
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
+from numpy.lib.format import open_memmap
 
 from refine2d.errors import UserError
 from refine2d.files import atomic
@@ -123,12 +125,14 @@ def open_source(path: str) -> Source:
 
 def write_npy(path: str, parts: Iterable[np.ndarray], n: int) -> None:
     """Write an array of n rows that comes in parts, of one type, as a NumPy file; whole or not at all."""
-    with atomic(path) as temporary, open(temporary, "wb") as file:
-        for place, part in enumerate(parts):
-            if place == 0:
-                kind = {"descr": np.lib.format.dtype_to_descr(part.dtype), "fortran_order": False}
-                np.lib.format.write_array_header_1_0(file, kind | {"shape": (n, *part.shape[1:])})
-            file.write(np.ascontiguousarray(part).data)
+    parts = iter(parts)
+    first = next(parts)
+    with atomic(path) as temporary:
+        start = open_memmap(temporary, "w+", first.dtype, (n, *first.shape[1:])).offset  # writes the header
+        with open(temporary, "r+b") as file:
+            file.seek(start)
+            for part in chain([first], parts):
+                file.write(part.tobytes())
 
 
 def write_zarr_subset(stack: ZarrStack, numbers: np.ndarray, path: str) -> None:

@@ -117,7 +117,12 @@ class Table:
 
     def __getitem__(self, rows) -> np.ndarray:
         """Some records, by their numbers or a slice; each read maps the file anew, so that no page stays in memory."""
-        return np.array(load_npy(self.path, map_it=True)[rows])
+        records = load_npy(self.path, map_it=True)
+        if len(records) != self.n:
+            raise UserError(
+                f"{self.path} has changed: it lists {len(records)} particles, not {self.n} as before."
+            )
+        return np.array(records[rows])
 
     def columns(self, names: Iterable[str], order: dict[str, int]) -> dict[str, np.ndarray]:
         """Those of some fields that are there; of `PATH` the number of each stack in `order`, which gains new ones."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from refine2d.errors import UserError
 from refine2d.files import atomic
-from refine2d.stacks.records import BATCH, batches, read_records
+from refine2d.stacks.records import batches, read_records
 from refine2d.stacks.source import Optics, Source, check_box, single
 
 RECORD = 1024
@@ -87,19 +87,22 @@ def open_source(path: str) -> Source:
 def write_subset(stack: ImagicStack, numbers: np.ndarray, path: str) -> None:
     """Write some images of a stack with their headers, to the two files that `path` is one of."""
     headers, pixels = (Path(path).with_suffix(ending) for ending in (".hed", ".img"))
-    words = np.dtype("i4").newbyteorder(stack.dtype.byteorder)
+    with open(stack.path, "rb") as file:
+        words = np.dtype("i4").newbyteorder(_order(stack.path, file.read(RECORD)))
+    done = 0
     with (
         atomic(pixels) as data,
         atomic(headers) as head,
         open(data, "wb") as image,
         open(head, "wb") as header,
     ):
-        for first, mine in enumerate(batches(numbers)):
+        for mine in batches(numbers):
             records = read_records(stack.path, (words, RECORD // 4), 0, stack.n, mine)
-            records[:, 0] = first * BATCH + 1 + np.arange(len(mine))
+            records[:, 0] = done + 1 + np.arange(len(mine))
             records[:, 1] = np.where(records[:, 0] == 1, len(numbers) - 1, 0)
             header.write(records.tobytes())
             image.write(stack.stored(mine).tobytes())
+            done += len(mine)
 
 
 def _pair(path: str) -> tuple[str, str]:

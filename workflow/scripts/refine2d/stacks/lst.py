@@ -41,21 +41,21 @@ def open_source(path: str, project: str = ".") -> Source:
         For a line that names no image, a stack that is missing or no stack, a number outside it, or a list of which
         only some images have a CTF.
     """
-    entries = read_lst(path)
-    if not entries:
-        raise UserError(f"{path} lists no images.")
     order: dict[str, int] = {}
-    stack = np.array([order.setdefault(entry.file, len(order)) for entry in entries], np.int32)
-    index = np.array([entry.number for entry in entries], np.int64)
+    places_of = ((order.setdefault(entry.file, len(order)), entry.number) for entry in read_lst(path))
+    at = np.fromiter(places_of, [("stack", "i4"), ("index", "i8")])
+    if not len(at):
+        raise UserError(f"{path} lists no images.")
+    stack, index, files = at["stack"].copy(), at["index"].copy(), list(order)
 
     def where(row: int) -> str:
-        return f"image {row}: {index[row]} of {entries[row].file}"
+        return f"image {row}: {index[row]} of {files[stack[row]]}"
 
     stacks = places.open_stacks(path, order, stack, index, project, where)
     parts = [_headers(each) for each in stacks]
     optics = list(dict.fromkeys(group for part in parts for group in part.optics))
     place = {group: g for g, group in enumerate(optics)}
-    group, rows = np.empty(len(entries), np.int32), []
+    group, rows = np.empty(len(index), np.int32), []
     for s, part in enumerate(parts):
         mine = np.flatnonzero(stack == s)
         group[mine] = np.array([place[each] for each in part.optics], np.int32)[part.group[index[mine]]]
@@ -63,15 +63,14 @@ def open_source(path: str, project: str = ".") -> Source:
     return Source(path, stacks, stack, index, optics, group, _joined(path, parts, index, rows))
 
 
-def read_lst(path: str) -> list[Entry]:
-    """The lines of a list.
+def read_lst(path: str) -> Iterator[Entry]:
+    """The lines of a list, one after the other.
 
     Raises
     ------
     UserError
         With the line, where it is not of the form.
     """
-    entries = []
     try:
         with open(path, encoding="utf-8") as file:
             number = 0
@@ -85,10 +84,9 @@ def read_lst(path: str) -> list[Entry]:
                         f"{path}, line {number} is not an image number and a file: {line[:60].strip()!r}."
                     )
                 file_name = sys.intern(words[1].strip())  # many lines, few files
-                entries.append(Entry(int(words[0]), file_name, words[2].rstrip() if len(words) > 2 else ""))
+                yield Entry(int(words[0]), file_name, words[2].rstrip() if len(words) > 2 else "")
     except UnicodeDecodeError:
         raise UserError(f"{path} is not a list of images: it is not text.") from None
-    return entries
 
 
 def write_lst(

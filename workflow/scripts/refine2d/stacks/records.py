@@ -51,6 +51,7 @@ def read_records(path: str, record, start: int, n: int, numbers: np.ndarray) -> 
     return out
 
 
-def batches(numbers: np.ndarray, size: int = BATCH) -> list[np.ndarray]:
-    """Numbers (m,) in parts of a size."""
+def batches(numbers: np.ndarray, size: int | None = None) -> list[np.ndarray]:
+    """Numbers (m,) in parts of a size, by default of `BATCH`."""
+    size = size or BATCH
     return [numbers[first : first + size] for first in range(0, len(numbers), size)]

@@ -12,7 +12,7 @@ import numpy as np
 
 from refine2d.errors import UserError
 from refine2d.files import atomic
-from refine2d.stacks.records import BATCH, batches, read_records
+from refine2d.stacks.records import batches, read_records
 from refine2d.stacks.source import Optics, Source, check_box, single
 
 IMAGE = 1  # of the kinds of file
@@ -77,12 +77,14 @@ def write_subset(stack: SpiderStack, numbers: np.ndarray, path: str) -> None:
     with open(stack.path, "rb") as file:
         overall = np.frombuffer(file.read(stack.header), stack.record["header"].base).copy()
     overall[23], overall[25], overall[26] = 2, len(numbers), 0
+    done = 0
     with atomic(path) as temporary, open(temporary, "wb") as out:
         out.write(overall.tobytes())
-        for first, mine in enumerate(batches(numbers)):
+        for mine in batches(numbers):
             records = stack.records(mine)
-            records["header"][:, 26] = first * BATCH + 1 + np.arange(len(mine))
+            records["header"][:, 26] = done + 1 + np.arange(len(mine))
             out.write(records.tobytes())
+            done += len(mine)
 
 
 def _fields(path: str, raw: bytes) -> tuple[str, list[int]]:
