@@ -61,6 +61,16 @@ def test_good_classes_are_kept_and_junk_is_not():
     assert found.score[:4].min() > 0.9 and found.score[4:].max() < 0.3
 
 
+def test_a_coarser_molecule_beside_a_finer_one_is_kept():
+    fine, coarse = ([blob(0.5 * k, 0, 4) + 0.03 * noise(k + seed) for k in range(4)] for seed in (0, 4))
+    empty, few = noise(20), blob() + 0.03 * noise(21)
+    images, frc = np.stack([*fine, *coarse, empty, few]), np.stack([curve(14)] * 4 + [curve(7)] * 6)
+    found = quality.measure(images, np.array([100] * 9 + [15]), frc, MASK)
+    assert 0.35 < found.detail[4:].min() <= found.detail[4:].max() < 0.55
+    assert found.keep.tolist() == [True] * 8 + [False] * 2
+    assert found.score[:4].min() > found.score[4:8].max()
+
+
 @pytest.mark.parametrize("feature", list(quality.RAMPS))
 def test_each_feature_counts_the_more_the_better_it_is(feature):
     bad, good, _ = quality.RAMPS[feature]

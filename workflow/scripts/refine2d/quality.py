@@ -13,10 +13,10 @@ KEEP = 0.5  # least score of a class that is suggested
 
 # A feature counts 0 up to the first value, 1 from the second on; then its weight in the geometric mean.
 RAMPS = {
-    "size": (0.05, 0.4, 1),
-    "detail": (0.5, 0.8, 3),
+    "size": (0.2, 1.0, 2),
+    "detail": (0.3, 0.7, 2),
     "centring": (0.25, 0.08, 1),
-    "contrast": (1.5, 4.0, 2),
+    "contrast": (1.5, 3.0, 2),
     "roundness": (0.3, 0.7, 1),
 }
 MEANING = {
