@@ -9,7 +9,7 @@ from .files import atomic
 from .fourier import ft, nrings, plane_weights, radius, ring_index
 from .frc import resolution
 
-KEEP = 0.5  # least score of a class that is suggested
+KEEP = 0.65  # least score of a class that is suggested
 
 # A feature counts 0 up to the first value, 1 from the second on; then its weight in the geometric mean.
 RAMPS = {
