@@ -23,7 +23,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "workflow" / "scripts"))
 from refine2d import fourier, simulate, transforms
 from refine2d.ctf import ctf
-from refine2d.search.align import References
+from refine2d.search.align import References, align
 from refine2d.search.plan import Plan
 
 SHIFTS, ANGLES, RINGS = 49, 72, 12
@@ -92,13 +92,13 @@ def main() -> None:
     images, y, c2, truth = particles_and_references(n, k, box)
     plan = Plan(box, mask_radius=0.45 * box, maxshift=0.125 * box)
 
-    def align() -> np.ndarray:
+    def aligned() -> np.ndarray:
         return align(References(plan, images), y, c2)
 
-    aligning = cpu_seconds(align)
+    aligning = cpu_seconds(aligned)
     product, operations = gemm(n, k)
     multiplying = cpu_seconds(product)
-    found = align()[:, 0]
+    found = aligned()[:, 0]
     right = (found["ref"] == truth["ref"]) & ~found["mirror"]
     turned = (found["angle"] - truth["angle"] + 180) % 360 - 180
     moved = np.hypot(found["sx"] - truth["sx"], found["sy"] - truth["sy"])

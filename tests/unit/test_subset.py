@@ -171,6 +171,16 @@ def test_lists_keep_what_follows_the_file(shared, folder):
     assert list(lst.read_lst(found.path)) == [lst.Entry(n, "particles.mrcs", f'{{"n": {n}}}') for n in CHOSEN]
 
 
+def test_a_list_that_was_replaced_by_a_shorter_one(shared, folder):
+    shutil.copy(shared / "formats/eman2/particles.mrcs", folder)
+    lines = [f"{n}\tparticles.mrcs\n" for n in range(5)]
+    (folder / "a.lst").write_text("".join(lines))
+    source = open_source("a.lst")
+    (folder / "a.lst").write_text("".join(lines[:4]))
+    with pytest.raises(UserError, match=r"a\.lst has changed: it lists fewer than 5 images"):
+        write_subset(source, CHOSEN, "b.lst")
+
+
 @pytest.mark.parametrize("kind", ["npy", "zarr", "mrcs.gz", "mrc.bz2"])
 def test_arrays_and_compressed_stacks(shared, folder, kind):
     path = shared / "formats/eman2/particles.mrcs"

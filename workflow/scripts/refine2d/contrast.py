@@ -4,9 +4,7 @@ import numpy as np
 
 from .fourier import ft, ring_sum
 
-ENOUGH = (
-    0.5  # of the contrast: in the best of all poses particles show more, however noisy, empty images less
-)
+ENOUGH = 0.5  # of the contrast: in the best of all poses noisy particles show more, empty images less
 LEAST = 0.5  # of the references' usual power: the average of empty images has less, and is no measure of a particle
 
 
@@ -21,13 +19,14 @@ class Contrast:
 
     def __init__(self, references: np.ndarray):
         self._references = references
-        power = ring_sum(np.abs(ft(references)) ** 2, references.shape[-1])
-        self._power, self._least = (
-            each.astype(np.float32) for each in (power, LEAST * np.median(power, axis=0))
-        )
+        self._power = ring_sum(np.abs(ft(references)) ** 2, references.shape[-1]).astype(np.float32)
+        self._least = LEAST * np.median(self._power, axis=0)
 
     def lack(self, images: np.ndarray, c2: np.ndarray, ref: np.ndarray) -> np.ndarray:
-        """What particles lack of half their references' contrast, by its maximum likelihood estimate.
+        """What particles lack of half their references' contrast.
+
+        Contrast is the factor before the reference that the likelihood of the particle is largest with (the model is
+        that of the alignment: Sigworth 1998, doi:10.1006/jsbi.1998.4014).
 
         Parameters
         ----------

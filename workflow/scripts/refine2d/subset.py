@@ -98,6 +98,8 @@ def _write_lst(source: Source, numbers: np.ndarray, path: str) -> None:
     inside = np.zeros(source.n, bool)
     inside[numbers] = True
     chosen = list(compress(lst.read_lst(source.path), inside))
+    if len(chosen) < len(numbers):
+        raise UserError(f"{source.path} has changed: it lists fewer than {source.n} images.")
     new = {file: places.renamed(file, source.path, path) for file in {entry.file for entry in chosen}}
     columns = zip(*((entry.number, new[entry.file], entry.rest) for entry in chosen), strict=True)
     lst.write_lst(path, *columns, comment="Chosen particles.")

@@ -42,8 +42,8 @@ def open_source(path: str, project: str = ".") -> Source:
         only some images have a CTF.
     """
     order: dict[str, int] = {}
-    places_of = ((order.setdefault(entry.file, len(order)), entry.number) for entry in read_lst(path))
-    at = np.fromiter(places_of, [("stack", "i4"), ("index", "i8")])
+    found = ((order.setdefault(entry.file, len(order)), entry.number) for entry in read_lst(path))
+    at = np.fromiter(found, [("stack", "i4"), ("index", "i8")])
     if not len(at):
         raise UserError(f"{path} lists no images.")
     stack, index, files = at["stack"].copy(), at["index"].copy(), list(order)
