@@ -49,6 +49,8 @@ COLUMNS = {
     "purity (%)": "{:.0f}",
     "junk in junk classes (%)": "{:.0f}",
     "good in junk classes (%)": "{:.1f}",
+    "good suggested (%)": "{:.0f}",
+    "junk suggested (%)": "{:.0f}",
     "rare views in classes of their own (%)": "{:.0f}",
     "CPU s": "{:,.0f}",
     "wall s": "{:,.0f}",
@@ -104,6 +106,7 @@ def main() -> None:
     parser.add_argument("--scratch", type=Path, required=True, help="folder for particles and runs")
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS), metavar="SET")
     parser.add_argument("--n", type=int, default=C1.n, help="particles (default %(default)s)")
+    parser.add_argument("--seed", type=int, help="of the simulation, instead of the set's own")
     parser.add_argument("--k", type=int, default=50, help="classes (default %(default)s)")
     parser.add_argument("--cores", type=int, default=2, help="default %(default)s")
     parser.add_argument("--relion", action="store_true", help="run RELION as well")
@@ -111,8 +114,9 @@ def main() -> None:
     options = parser.parse_args()
     lines = []
     for name in options.sets:
-        base = options.scratch / f"{name}_{options.n}"
-        sim, data = replace(SETS[name], n=options.n), base / "data"
+        seed = SETS[name].seed if options.seed is None else options.seed
+        base = options.scratch / f"{name}_{options.n}_{seed}"
+        sim, data = replace(SETS[name], n=options.n, seed=seed), base / "data"
         if not (data / "truth.h5").exists():
             simulate.write_dataset(sim, data)
         for program in ["refine2d", *["relion"] * options.relion]:

@@ -37,7 +37,7 @@ class Run:
     """A classification: class of each particle (-1: none), and what else the run's files tell.
 
     rows (n,): truth row of each particle; kept (n,): it is in its class's average; alignments (n,) in input
-    pixels; averages (K, L, L) with their pixel size in A.
+    pixels; averages (K, L, L) with their pixel size in A; suggested (K,): the run suggests to keep the class.
     """
 
     labels: np.ndarray
@@ -46,6 +46,7 @@ class Run:
     alignments: np.ndarray | None = None
     averages: np.ndarray | None = None
     apix: float | None = None
+    suggested: np.ndarray | None = None
 
 
 def read_run(path: str | Path, input_apix: float, iteration: int | None = None) -> Run:
@@ -68,6 +69,8 @@ def _read_folder(folder: Path, iteration: int | None) -> Run:
     with h5py.File(folder / "particles.h5") as store:
         rows, apix = store["number"][:], float(store.attrs["apix"])
     averages = folder / (f"classes_{number:02d}.hdf" if number else "classes_init.hdf")
+    quality = folder / f"quality_{number:02d}.tsv"
+    suggested = np.loadtxt(quality, str, skiprows=1, ndmin=2)[:, -1] == "keep" if quality.exists() else None
     return Run(
         label.astype(int),
         rows,
@@ -75,6 +78,7 @@ def _read_folder(folder: Path, iteration: int | None) -> Run:
         transforms.from_eman2(alpha, dx, dy, flip) if result.exists() else None,
         hdf.read_hdf(averages),
         apix,
+        suggested,
     )
 
 
@@ -355,6 +359,11 @@ def _told_apart(
     if sim.junk:
         figures["junk in junk classes (%)"] = 100 * (of_class == -1)[junk].mean()
         figures["good in junk classes (%)"] = 100 * (of_class == -1)[~junk].mean()
+    if run.suggested is not None:
+        kept = inside & run.suggested[run.labels]
+        figures["good suggested (%)"] = 100 * kept[~junk].mean()
+        if sim.junk:
+            figures["junk suggested (%)"] = 100 * kept[junk].mean()
     if sim.views == "rare":
         rare = np.rad2deg(np.arccos(np.abs(known.axes[:, 2]))) > simulate.RARE
         mostly = kinds_of_classes(run.labels, rare.astype(int), len(kinds)) == 1

@@ -200,6 +200,12 @@ def test_molecules_and_junk_are_told_apart_by_classes() -> None:
     assert figures["purity (%)"] == 100
     assert figures["junk in junk classes (%)"] == 100
     assert figures["good in junk classes (%)"] == 0
+    assert "good suggested (%)" not in figures
+    advised = score.Run(perfect, np.arange(sim.n), perfect >= 0, suggested=np.array([False, True, False]))
+    figures = score.score(advised, sim, known)
+    share = (known.kind == 0).sum() / (known.kind >= 0).sum()
+    assert figures["good suggested (%)"] == pytest.approx(100 * share)
+    assert figures["junk suggested (%)"] == 0
     mixed = np.arange(sim.n) % 5
     figures = score.score(score.Run(mixed, np.arange(sim.n), mixed >= 0), sim, known)
     assert figures["purity (%)"] == pytest.approx(50, abs=5)
