@@ -1,39 +1,58 @@
 """The loop of `transforms.undo`: mirror, rotation, scale and shift undone in one cubic interpolation.
 
-Cosine and sine are times the scale.
+A line's places and weights are found first, many at a time; then its pixels are summed, four neighbours at a time.
 """
 
 import numpy as np
 
 from .jit import njit
 
+PAD = 4  # zeros around an image: a place beyond them is moved among them
+
 
 @njit(nogil=True, cache=True, fastmath=True)
 def undo(images, cos, sin, sign, sx, sy, out):
+    """Cosine and sine are times the scale."""
     n, box, _ = images.shape
-    centre, half, pad = box // 2, out.shape[1] // 2, 3
-    padded = np.zeros((box + 2 * pad, box + 2 * pad), np.float32)
-    low, high = np.float32(-2), np.float32(box + 1)
+    half, centre, size, wide = out.shape[1] // 2, box // 2 + PAD, out.shape[2], box + 2 * PAD
+    padded = np.zeros((wide, wide), np.float32)
+    pixels = padded.ravel()
+    low, high = np.float32(1), np.float32(box + PAD + 1)
+    columns = np.arange(size).astype(np.float32) - np.float32(half)
+    first = np.empty(size, np.int32)
+    across, down = np.empty((4, size), np.float32), np.empty((4, size), np.float32)
     for i in range(n):
-        padded[pad : pad + box, pad : pad + box] = images[i]
+        padded[PAD : PAD + box, PAD : PAD + box] = images[i]
+        along_x, along_y = sign[i] * cos[i], sign[i] * sin[i]
         for row in range(out.shape[1]):
-            x0 = -sin[i] * np.float32(row - half) + np.float32(centre) + sx[i]
-            y0 = cos[i] * np.float32(row - half) + np.float32(centre) + sy[i]
-            for column in range(out.shape[2]):
-                u = sign[i] * np.float32(column - half)
-                x, y = x0 + cos[i] * u, y0 + sin[i] * u
-                if not (low < x < high and low < y < high):
-                    out[i, row, column] = 0
-                    continue
-                ix, iy = np.int64(x + np.float32(pad)), np.int64(y + np.float32(pad))
-                wx0, wx1, wx2, wx3 = _cubic(x + np.float32(pad) - np.float32(ix))
-                wy = _cubic(y + np.float32(pad) - np.float32(iy))
-                total = np.float32(0)
-                for j in range(4):
-                    line = padded[iy - 1 + j]
-                    across = wx0 * line[ix - 1] + wx1 * line[ix] + wx2 * line[ix + 1] + wx3 * line[ix + 2]
-                    total += wy[j] * across
-                out[i, row, column] = total
+            start_x = -sin[i] * np.float32(row - half) + np.float32(centre) + sx[i]
+            start_y = cos[i] * np.float32(row - half) + np.float32(centre) + sy[i]
+            for k in range(size):
+                x = min(max(start_x + along_x * columns[k], low), high)
+                y = min(max(start_y + along_y * columns[k], low), high)
+                ix, iy = np.int32(x), np.int32(y)
+                across[0, k], across[1, k], across[2, k], across[3, k] = _cubic(x - np.float32(ix))
+                down[0, k], down[1, k], down[2, k], down[3, k] = _cubic(y - np.float32(iy))
+                first[k] = (iy - 1) * wide + ix - 1
+            _sums(pixels, np.uint64(wide), first, across, down, out[i, row])
+
+
+@njit(nogil=True, inline="always", fastmath=True)
+def _sums(pixels, wide, first, across, down, out):
+    one, two, last = (
+        np.uint64(1),
+        np.uint64(2),
+        np.uint64(3),
+    )  # unsigned: no look from the end, which costs time
+    for k in range(out.size):
+        a = np.uint64(first[k])
+        b, c, d = a + wide, a + two * wide, a + last * wide
+        w0, w1, w2, w3 = down[0, k], down[1, k], down[2, k], down[3, k]
+        s0 = w0 * pixels[a] + w1 * pixels[b] + w2 * pixels[c] + w3 * pixels[d]
+        s1 = w0 * pixels[a + one] + w1 * pixels[b + one] + w2 * pixels[c + one] + w3 * pixels[d + one]
+        s2 = w0 * pixels[a + two] + w1 * pixels[b + two] + w2 * pixels[c + two] + w3 * pixels[d + two]
+        s3 = w0 * pixels[a + last] + w1 * pixels[b + last] + w2 * pixels[c + last] + w3 * pixels[d + last]
+        out[k] = across[0, k] * s0 + across[1, k] * s1 + across[2, k] * s2 + across[3, k] * s3
 
 
 @njit(nogil=True, inline="always", fastmath=True)
