@@ -104,13 +104,33 @@ def peaks(
     found = np.empty((len(y), count, 4), np.int32)
 
     def search(batch: slice) -> None:
-        size = batch.stop - batch.start
-        pad = ((0, BATCH - size), (0, 0))
-        padded = np.pad(y[batch], (*pad, (0, 0))) if size < BATCH else y[batch]
-        found[batch] = references.coarse.peaks(padded, np.pad(c2[batch], pad), count)[:size]
+        found[batch] = references.coarse.peaks(*_padded(y[batch], c2[batch]), count)[: len(y[batch])]
 
     list(run(search, _batches(len(y))))
     return found
+
+
+def likeness(
+    references: References, y: np.ndarray, c2: np.ndarray, run: Callable = map
+) -> tuple[np.ndarray, np.ndarray]:
+    """The exhaustive search's best pose with each reference; arguments as for `align`.
+
+    Returns
+    -------
+    scores : ndarray
+        (n, R) float32, in the band of the exhaustive search.
+    poses : ndarray
+        (n, R, 4) int32, as of `peaks`.
+    """
+    scores = np.empty((len(y), len(references)), np.float32)
+    found = np.empty((*scores.shape, 4), np.int32)
+
+    def search(batch: slice) -> None:
+        each = references.coarse.each(*_padded(y[batch], c2[batch]))
+        scores[batch], found[batch] = (a[: len(y[batch])] for a in each)
+
+    list(run(search, _batches(len(y))))
+    return scores, found
 
 
 def refined(
@@ -148,6 +168,11 @@ def poses(plan: Plan, peaks: np.ndarray) -> np.ndarray:
     score = np.where(reference < 0, -np.inf, 0)
     x, y = np.moveaxis(plan.shifts[shift], -1, 0)
     return alignment(angle * (360 / plan.coarse_angles), mirror, x, y, reference, score)
+
+
+def _padded(*arrays: np.ndarray) -> list[np.ndarray]:
+    """Arrays of a whole batch, with zeros for what is missing."""
+    return [np.pad(a, ((0, BATCH - len(a)), *((0, 0),) * (a.ndim - 1))) for a in arrays]
 
 
 def _batches(n: int) -> list[slice]:

@@ -66,6 +66,33 @@ class Coarse:
         ndarray
             (BATCH, nbest, 4) int32: reference, mirror, angle index, shift index, best first; -1 where there are fewer.
         """
+        best, where = self._scores(y, c2)
+        out = np.empty((BATCH, nbest, 4), np.int32)
+        _pick(best, where, 1 + self.plan.mirror, out)
+        return out
+
+    def each(self, y: np.ndarray, c2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Best pose with each reference, of one batch of particles as for `peaks`.
+
+        Returns
+        -------
+        scores : ndarray
+            (BATCH, R) float32.
+        poses : ndarray
+            (BATCH, R, 4) int32, as of `peaks`.
+        """
+        best, where = (
+            np.moveaxis(a.reshape(len(a), len(self.power), -1, BATCH), -1, 0) for a in self._scores(y, c2)
+        )
+        best, where = (np.moveaxis(a, 1, -1).reshape(BATCH, len(self.power), -1) for a in (best, where))
+        top = best.argmax(-1)[..., None]
+        mirror, angle = np.divmod(top, self.plan.coarse_angles)
+        number = np.broadcast_to(np.arange(len(self.power))[:, None], top.shape)
+        poses = np.concatenate([number, mirror, angle, np.take_along_axis(where, top, -1)], axis=-1)
+        return np.take_along_axis(best, top, -1)[..., 0], poses.astype(np.int32)
+
+    def _scores(self, y: np.ndarray, c2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Score at the best shift, and that shift's index: each (angles, R * mirrors, BATCH)."""
         mirrors, angles, shifts = 1 + self.plan.mirror, self.plan.coarse_angles, len(self.plan.shifts)
         spectra = self.rings.harmonics(*self.rings.sample(y), self.rings.ramps)
         spectra = spectra.reshape(self.plan.harmonics, 2 * self.rings.n, -1)
@@ -80,9 +107,7 @@ class Coarse:
         best -= np.repeat(penalty.T, mirrors, axis=0)
         if not self.plan.rotate:
             best[1:] = -np.inf
-        out = np.empty((BATCH, nbest, 4), np.int32)
-        _pick(best, where, mirrors, out)
-        return out
+        return best, where
 
     def _quarters(self, products: np.ndarray) -> np.ndarray:
         """Even cosine, even sine, odd cosine and odd sine sums at the angles of the first quarter turn.
