@@ -159,13 +159,12 @@ def test_likeness_is_the_best_peak_of_each_reference(mirror):
     _, images = planted(references, 21, 11, noise=5.0)
     y, c2 = matched(images, 5.0)
     plan = Plan(BOX, 0.4 * BOX, 6, mirror=mirror)
-    scores, poses = likeness(References(plan, references), y, c2)
+    prepared = References(plan, references)
+    scores = likeness(prepared, y, c2)
+    np.testing.assert_array_equal(scores.argmax(1), peaks(prepared, y, c2, 1)[:, 0, 0])
     for r in range(6):
-        alone = peaks(References(plan, references[r : r + 1]), y, c2, 1)[:, 0]
-        np.testing.assert_array_equal(poses[:, r, 0], r)
-        np.testing.assert_array_equal(poses[:, r, 1:], alone[:, 1:])
-    best = peaks(References(plan, references), y, c2, 1)[:, 0, 0]
-    np.testing.assert_array_equal(scores.argmax(1), best)
+        alone = likeness(References(plan, references[r : r + 1]), y, c2)[:, 0]
+        np.testing.assert_allclose(scores[:, r], alone, atol=0.01)  # its last bits hold a shift's number
 
 
 def test_an_empty_image_scores_no_better_than_noise():

@@ -6,7 +6,7 @@ import numpy as np
 
 from .averaging import STANDARD, Recipe, centred, masked
 from .fourier import ft, nrings
-from .search.align import References, likeness, refined
+from .search.align import References, align, likeness
 from .search.plan import Plan
 from .transforms import alignment, compose, undo
 
@@ -47,17 +47,15 @@ def chain(
     unit = images / np.maximum(norm, 1e-12)[:, None, None]
     y, c2 = ft(unit), np.zeros((len(unit), nrings(plan.box)), np.float32)
 
-    def refine(parent: int) -> tuple[np.ndarray, np.ndarray]:
+    def follow(parent: int) -> tuple[np.ndarray, np.ndarray]:
         children = order[1:][parents[1:] == parent]
-        found = peaks[children, parent][:, None]
-        found[..., 0] = 0
-        return children, refined(References(plan, unit[[parent]]), y[children], c2[children], found, 1)[:, 0]
+        return children, align(References(plan, unit[[parent]]), y[children], c2[children], 1)[:, 0]
 
     link, pose = alignment(np.zeros(len(images))), alignment(np.zeros(len(images)))
     with ThreadPoolExecutor(threads) as pool:
-        scores, peaks = likeness(References(plan, unit), y, c2, pool.map)
+        scores = likeness(References(plan, unit), y, c2, pool.map)
         order, parents = spanning_tree(scores, int(np.argmax(norm)))
-        for children, found in pool.map(refine, np.unique(parents[1:])):
+        for children, found in pool.map(follow, np.unique(parents[1:])):
             link[children] = found
     for k, parent in zip(order[1:], parents[1:], strict=True):
         pose[k] = compose(link[k], pose[parent])

@@ -110,27 +110,16 @@ def peaks(
     return found
 
 
-def likeness(
-    references: References, y: np.ndarray, c2: np.ndarray, run: Callable = map
-) -> tuple[np.ndarray, np.ndarray]:
-    """The exhaustive search's best pose with each reference; arguments as for `align`.
-
-    Returns
-    -------
-    scores : ndarray
-        (n, R) float32, in the band of the exhaustive search.
-    poses : ndarray
-        (n, R, 4) int32, as of `peaks`.
-    """
+def likeness(references: References, y: np.ndarray, c2: np.ndarray, run: Callable = map) -> np.ndarray:
+    """Score of the exhaustive search's best pose with each reference, in its band: (n, R) float32; arguments as for
+    `align`."""
     scores = np.empty((len(y), len(references)), np.float32)
-    found = np.empty((*scores.shape, 4), np.int32)
 
     def search(batch: slice) -> None:
-        each = references.coarse.each(*_padded(y[batch], c2[batch]))
-        scores[batch], found[batch] = (a[: len(y[batch])] for a in each)
+        scores[batch] = references.coarse.likeness(*_padded(y[batch], c2[batch]))[: len(y[batch])]
 
     list(run(search, _batches(len(y))))
-    return scores, found
+    return scores
 
 
 def refined(

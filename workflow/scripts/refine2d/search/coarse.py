@@ -71,25 +71,10 @@ class Coarse:
         _pick(best, where, 1 + self.plan.mirror, out)
         return out
 
-    def each(self, y: np.ndarray, c2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Best pose with each reference, of one batch of particles as for `peaks`.
-
-        Returns
-        -------
-        scores : ndarray
-            (BATCH, R) float32.
-        poses : ndarray
-            (BATCH, R, 4) int32, as of `peaks`.
-        """
-        best, where = (
-            np.moveaxis(a.reshape(len(a), len(self.power), -1, BATCH), -1, 0) for a in self._scores(y, c2)
-        )
-        best, where = (np.moveaxis(a, 1, -1).reshape(BATCH, len(self.power), -1) for a in (best, where))
-        top = best.argmax(-1)[..., None]
-        mirror, angle = np.divmod(top, self.plan.coarse_angles)
-        number = np.broadcast_to(np.arange(len(self.power))[:, None], top.shape)
-        poses = np.concatenate([number, mirror, angle, np.take_along_axis(where, top, -1)], axis=-1)
-        return np.take_along_axis(best, top, -1)[..., 0], poses.astype(np.int32)
+    def likeness(self, y: np.ndarray, c2: np.ndarray) -> np.ndarray:
+        """Score of the best pose with each reference, of one batch of particles as for `peaks`: (BATCH, R) float32."""
+        best, _ = self._scores(y, c2)
+        return best.reshape(len(best), len(self.power), -1, BATCH).max(axis=(0, 2)).T
 
     def _scores(self, y: np.ndarray, c2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Score at the best shift, and that shift's index: each (angles, R * mirrors, BATCH)."""
