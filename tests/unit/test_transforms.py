@@ -156,6 +156,15 @@ def test_undo_brings_a_planted_particle_onto_its_reference(angle, mirror, sx, sy
     assert np.abs(transforms.undo(particle[None], alignment)[0] - reference).max() < 0.02
 
 
+def test_a_pose_that_is_no_number_harms_no_other():
+    images = np.random.default_rng(2).standard_normal((3, 20, 20)).astype(np.float32)
+    poses = transforms.alignment([10.0, np.nan, 30.0], False, [0, np.nan, 1e30], 0)
+    alone = transforms.undo(images[[0]], poses[[0]])
+    brought = transforms.undo(images, poses)
+    np.testing.assert_array_equal(brought[0], alone[0])
+    assert not brought[2].any()
+
+
 def test_undo_wants_an_alignment_for_each_image():
     with pytest.raises(ValueError, match="2 images, but 1 alignments"):
         transforms.undo(np.zeros((2, 8, 8)), transforms.alignment([0]))

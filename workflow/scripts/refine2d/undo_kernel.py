@@ -18,6 +18,7 @@ def undo(images, cos, sin, sign, sx, sy, out):
     padded = np.zeros((wide, wide), np.float32)
     pixels = padded.ravel()
     low, high = np.float32(1), np.float32(box + PAD + 1)
+    last = (wide - 3) * wide - 4
     columns = np.arange(size).astype(np.float32) - np.float32(half)
     first = np.empty(size, np.int32)
     across, down = np.empty((4, size), np.float32), np.empty((4, size), np.float32)
@@ -33,25 +34,22 @@ def undo(images, cos, sin, sign, sx, sy, out):
                 ix, iy = np.int32(x), np.int32(y)
                 across[0, k], across[1, k], across[2, k], across[3, k] = _cubic(x - np.float32(ix))
                 down[0, k], down[1, k], down[2, k], down[3, k] = _cubic(y - np.float32(iy))
-                first[k] = (iy - 1) * wide + ix - 1
+                first[k] = min(max((iy - 1) * wide + ix - 1, 0), last)  # also where a pose is not a number
             _sums(pixels, np.uint64(wide), first, across, down, out[i, row])
 
 
 @njit(nogil=True, inline="always", fastmath=True)
 def _sums(pixels, wide, first, across, down, out):
-    one, two, last = (
-        np.uint64(1),
-        np.uint64(2),
-        np.uint64(3),
-    )  # unsigned: no look from the end, which costs time
+    # unsigned, for a signed index may count from the end, and to find out takes time
+    one, two, three = np.uint64(1), np.uint64(2), np.uint64(3)
     for k in range(out.size):
         a = np.uint64(first[k])
-        b, c, d = a + wide, a + two * wide, a + last * wide
+        b, c, d = a + wide, a + two * wide, a + three * wide
         w0, w1, w2, w3 = down[0, k], down[1, k], down[2, k], down[3, k]
         s0 = w0 * pixels[a] + w1 * pixels[b] + w2 * pixels[c] + w3 * pixels[d]
         s1 = w0 * pixels[a + one] + w1 * pixels[b + one] + w2 * pixels[c + one] + w3 * pixels[d + one]
         s2 = w0 * pixels[a + two] + w1 * pixels[b + two] + w2 * pixels[c + two] + w3 * pixels[d + two]
-        s3 = w0 * pixels[a + last] + w1 * pixels[b + last] + w2 * pixels[c + last] + w3 * pixels[d + last]
+        s3 = w0 * pixels[a + three] + w1 * pixels[b + three] + w2 * pixels[c + three] + w3 * pixels[d + three]
         out[k] = across[0, k] * s0 + across[1, k] * s1 + across[2, k] * s2 + across[3, k] * s3
 
 
