@@ -1,5 +1,4 @@
 import numpy as np
-from scipy.sparse.csgraph import minimum_spanning_tree
 from test_search import blobs
 
 from refine2d import ordering, references
@@ -45,18 +44,6 @@ def test_a_single_average_is_a_chain():
     order, aligned, moved = ordering.chain(blobs(1), Plan(BOX, 0.42 * BOX, 6))
     assert order.tolist() == [0] and aligned.shape == (1, BOX, BOX)
     assert moved["angle"] == 0 and not moved["mirror"]
-
-
-def test_the_tree_is_the_likeliest_of_all():
-    rng = np.random.default_rng(5)
-    scores = rng.uniform(0, 1, (30, 30))
-    scores = (scores + scores.T) / 2
-    order, parents = ordering.spanning_tree(scores, 7)
-    assert order[0] == parents[0] == 7 and sorted(order) == list(range(30))
-    for k in range(1, 30):
-        assert parents[k] in order[:k]
-    expected = -minimum_spanning_tree(-scores).sum()
-    assert np.isclose(scores[order[1:], parents[1:]].sum(), expected)
 
 
 def test_references_are_spread_over_the_averages():

@@ -7,7 +7,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from refine2d.fourier import ft, nrings, radius, ring_index, soft_mask
-from refine2d.search.align import References, align, likeness, peaks
+from refine2d.search.align import References, align
 from refine2d.search.plan import Plan
 from refine2d.transforms import alignment, inverse, undo
 
@@ -151,20 +151,6 @@ def test_best_first_and_each_reference_once():
         refs = row["ref"][row["ref"] >= 0]
         assert len(refs) >= 1 and len(set(refs)) == len(refs)
         assert np.isneginf(row["score"][row["ref"] < 0]).all()
-
-
-@pytest.mark.parametrize("mirror", [True, False])
-def test_likeness_is_the_best_peak_of_each_reference(mirror):
-    references = blobs(6)
-    _, images = planted(references, 21, 11, noise=5.0)
-    y, c2 = matched(images, 5.0)
-    plan = Plan(BOX, 0.4 * BOX, 6, mirror=mirror)
-    prepared = References(plan, references)
-    scores = likeness(prepared, y, c2)
-    np.testing.assert_array_equal(scores.argmax(1), peaks(prepared, y, c2, 1)[:, 0, 0])
-    for r in range(6):
-        alone = likeness(References(plan, references[r : r + 1]), y, c2)[:, 0]
-        np.testing.assert_allclose(scores[:, r], alone, atol=0.01)  # its last bits hold a shift's number
 
 
 def test_an_empty_image_scores_no_better_than_noise():

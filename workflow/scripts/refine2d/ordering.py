@@ -6,7 +6,7 @@ import numpy as np
 
 from .averaging import STANDARD, Recipe, centred, masked
 from .fourier import ft, nrings
-from .search.align import References, align, likeness
+from .search.align import References, align
 from .search.plan import Plan
 from .transforms import alignment, compose, undo
 
@@ -17,7 +17,7 @@ def chain(
     """Sort averages by similarity and align each to its most similar predecessor.
 
     The first average is the strongest. Then, again and again, the average with the best correlation to any one of the
-    chain, in the band of the exhaustive search, is appended, aligned to that one.
+    chain is aligned to that one and appended (Prim's minimum spanning tree).
 
     Parameters
     ----------
@@ -46,47 +46,20 @@ def chain(
     norm = np.linalg.norm(images.reshape(len(images), -1), axis=1)
     unit = images / np.maximum(norm, 1e-12)[:, None, None]
     y, c2 = ft(unit), np.zeros((len(unit), nrings(plan.box)), np.float32)
-
-    def follow(parent: int) -> tuple[np.ndarray, np.ndarray]:
-        children = order[1:][parents[1:] == parent]
-        return children, align(References(plan, unit[[parent]]), y[children], c2[children], 1)[:, 0]
-
-    link, pose = alignment(np.zeros(len(images))), alignment(np.zeros(len(images)))
+    order = [int(np.argmax(norm))]
+    aligned = [images[order[0]]]
+    left = np.delete(np.arange(len(images)), order[0])
+    link = np.full(len(images), -np.inf)
+    pose = alignment(np.zeros(len(images)))
     with ThreadPoolExecutor(threads) as pool:
-        scores = likeness(References(plan, unit), y, c2, pool.map)
-        order, parents = spanning_tree(scores, int(np.argmax(norm)))
-        for children, found in pool.map(follow, np.unique(parents[1:])):
-            link[children] = found
-    for k, parent in zip(order[1:], parents[1:], strict=True):
-        pose[k] = compose(link[k], pose[parent])
-    aligned = masked(undo(images, pose), plan.mask_radius)
+        while len(left):
+            last = aligned[-1] / max(np.linalg.norm(aligned[-1]), 1e-12)
+            found = align(References(plan, last[None]), y[left], c2[left], 1, pool.map)[:, 0]
+            better = found["score"] > link[left]
+            pose[left[better]], link[left[better]] = found[better], found["score"][better]
+            k = int(left[np.argmax(link[left])])
+            order.append(k)
+            aligned.append(masked(undo(images[k : k + 1], pose[k : k + 1])[0], plan.mask_radius))
+            left = left[left != k]
     moved = compose(alignment(np.zeros(len(images)), sx=offsets[:, 0], sy=offsets[:, 1]), pose)
-    return order, aligned[order], moved[order]
-
-
-def spanning_tree(scores: np.ndarray, first: int) -> tuple[np.ndarray, np.ndarray]:
-    """Members of a set, each but the first with one before it that it is like: Prim's minimum spanning tree.
-
-    Parameters
-    ----------
-    scores : ndarray
-        (K, K): how like row's member is to column's; larger is more.
-    first : int
-        Where to begin.
-
-    Returns
-    -------
-    order, parents : ndarray
-        (K,) int: members in the order of the tree, and each one's parent; the first is its own.
-    """
-    link, parent = scores[:, first].copy(), np.full(len(scores), first)
-    order, link[first] = [first], -np.inf
-    while len(order) < len(scores):
-        k = int(np.argmax(link))
-        order.append(k)
-        better = scores[:, k] > link
-        better[order] = False
-        link[better], parent[better] = scores[better, k], k
-        link[k] = -np.inf
-    order = np.array(order)
-    return order, parent[order]
+    return np.array(order), np.stack(aligned), moved[order]

@@ -104,22 +104,13 @@ def peaks(
     found = np.empty((len(y), count, 4), np.int32)
 
     def search(batch: slice) -> None:
-        found[batch] = references.coarse.peaks(*_padded(y[batch], c2[batch]), count)[: len(y[batch])]
+        size = batch.stop - batch.start
+        pad = ((0, BATCH - size), (0, 0))
+        padded = np.pad(y[batch], (*pad, (0, 0))) if size < BATCH else y[batch]
+        found[batch] = references.coarse.peaks(padded, np.pad(c2[batch], pad), count)[:size]
 
     list(run(search, _batches(len(y))))
     return found
-
-
-def likeness(references: References, y: np.ndarray, c2: np.ndarray, run: Callable = map) -> np.ndarray:
-    """Score of the exhaustive search's best pose with each reference, in its band: (n, R) float32; arguments as for
-    `align`."""
-    scores = np.empty((len(y), len(references)), np.float32)
-
-    def search(batch: slice) -> None:
-        scores[batch] = references.coarse.likeness(*_padded(y[batch], c2[batch]))[: len(y[batch])]
-
-    list(run(search, _batches(len(y))))
-    return scores
 
 
 def refined(
@@ -157,11 +148,6 @@ def poses(plan: Plan, peaks: np.ndarray) -> np.ndarray:
     score = np.where(reference < 0, -np.inf, 0)
     x, y = np.moveaxis(plan.shifts[shift], -1, 0)
     return alignment(angle * (360 / plan.coarse_angles), mirror, x, y, reference, score)
-
-
-def _padded(*arrays: np.ndarray) -> list[np.ndarray]:
-    """Arrays of a whole batch, with zeros for what is missing."""
-    return [np.pad(a, ((0, BATCH - len(a)), *((0, 0),) * (a.ndim - 1))) for a in arrays]
 
 
 def _batches(n: int) -> list[slice]:

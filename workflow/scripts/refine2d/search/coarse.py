@@ -66,18 +66,6 @@ class Coarse:
         ndarray
             (BATCH, nbest, 4) int32: reference, mirror, angle index, shift index, best first; -1 where there are fewer.
         """
-        best, where = self._scores(y, c2)
-        out = np.empty((BATCH, nbest, 4), np.int32)
-        _pick(best, where, 1 + self.plan.mirror, out)
-        return out
-
-    def likeness(self, y: np.ndarray, c2: np.ndarray) -> np.ndarray:
-        """Score of the best pose with each reference, of one batch of particles as for `peaks`: (BATCH, R) float32."""
-        best, _ = self._scores(y, c2)
-        return best.reshape(len(best), len(self.power), -1, BATCH).max(axis=(0, 2)).T
-
-    def _scores(self, y: np.ndarray, c2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Score at the best shift, and that shift's index: each (angles, R * mirrors, BATCH)."""
         mirrors, angles, shifts = 1 + self.plan.mirror, self.plan.coarse_angles, len(self.plan.shifts)
         spectra = self.rings.harmonics(*self.rings.sample(y), self.rings.ramps)
         spectra = spectra.reshape(self.plan.harmonics, 2 * self.rings.n, -1)
@@ -92,7 +80,9 @@ class Coarse:
         best -= np.repeat(penalty.T, mirrors, axis=0)
         if not self.plan.rotate:
             best[1:] = -np.inf
-        return best, where
+        out = np.empty((BATCH, nbest, 4), np.int32)
+        _pick(best, where, mirrors, out)
+        return out
 
     def _quarters(self, products: np.ndarray) -> np.ndarray:
         """Even cosine, even sine, odd cosine and odd sine sums at the angles of the first quarter turn.
