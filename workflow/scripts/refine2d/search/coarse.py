@@ -8,7 +8,7 @@ from .polar import rings_of
 
 BATCH = 16  # particles a matrix product; fixed, so that results never depend on how work is split
 LOWEST = np.int32(-(2**31))
-REFERENCES = 4  # references a matrix product: its results and their angles stay in a core's cache
+REFERENCES = 4  # references a matrix product: what it makes fits into a core's own cache
 
 
 class Coarse:
