@@ -155,6 +155,21 @@ def test_where_stacks_are_looked_for(tmp_path, place, monkeypatch):
         assert open_source(star, project="project").images([0])[0, 0, 0] == 5
 
 
+def test_a_name_that_leads_out_of_a_linked_folder(tmp_path, monkeypatch):
+    """`..` after a link is above the folder that it leads to, not above the link."""
+    monkeypatch.chdir(tmp_path)
+    particles = {"rlnImageName": ["1@../stack/p.mrcs"]}
+    write(tmp_path, particles, None, "scratch/x/job1/x.star")
+    write_mrcs("scratch/x/stack/p.mrcs", [np.full((4, 4), 5)], 1.5, 1, 4)
+    (tmp_path / "Extract").mkdir()
+    (tmp_path / "Extract/job1").symlink_to(tmp_path / "scratch/x/job1")
+    assert open_source("Extract/job1/x.star").images([0])[0, 0, 0] == 5
+    write_mrcs("Extract/stack/p.mrcs", [np.full((4, 4), 9)], 1.5, 1, 4)
+    assert open_source("Extract/job1/x.star").images([0])[0, 0, 0] == 5
+    write(tmp_path, particles, None, "Extract/job2/x.star")
+    assert open_source("Extract/job2/x.star").locations([0])[1] == ["Extract/stack/p.mrcs"]
+
+
 def test_real_files(shared):
     folder = shared / "formats" / "relion"
     old = open_source(folder / "empiar_10076_7.star")

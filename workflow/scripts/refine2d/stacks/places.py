@@ -44,8 +44,17 @@ def find(path: str, name: str, project: str = ".") -> str | None:
     there = os.path.isdir if name.lower().endswith(".zarr") else os.path.isfile
     for folder in folders(path, project):
         if there(folder / name):
-            return os.path.normpath(folder / name)
+            return _direct(os.fspath(folder / name))
     return None
+
+
+def _direct(path: str) -> str:
+    """The path of a file without `..`; that of the real folder where a `..` leads out of a linked one."""
+    short = os.path.normpath(path)
+    if os.path.exists(short) and os.path.samefile(short, path):
+        return short
+    folder, name = os.path.split(path)
+    return os.path.join(os.path.realpath(folder), name)
 
 
 def open_stacks(
