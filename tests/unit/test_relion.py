@@ -128,6 +128,12 @@ def test_names_that_are_found_from_the_project_stay(project, monkeypatch):
     assert list(blocks["particles"]["rlnImageName"]) == [f"{i + 1:06d}@p.mrcs" for i in range(4)]
 
 
+def test_a_name_that_means_another_file_in_the_project_is_completed(project):
+    write_mrcs("p.mrcs", np.zeros((N, 16, 16), np.float32), 2.0, N, 16)
+    blocks = written(open_source("data/new.star"), store(range(N)))
+    assert list(blocks["particles"]["rlnImageName"]) == [f"{i + 1:06d}@data/p.mrcs" for i in range(4)]
+
+
 def test_another_input_becomes_a_star_file_of_today(project):
     column = np.arange(N, dtype=float)
     table = CtfTable(

@@ -1,6 +1,5 @@
 """RELION's view of a run: particles.star and classes.star."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import fields
 
@@ -8,6 +7,7 @@ import numpy as np
 
 from refine2d.ctf import CtfTable
 from refine2d.particles import ParticleStore
+from refine2d.stacks import places
 from refine2d.stacks.source import Source
 from refine2d.stacks.star import IMAGE, Table
 from refine2d.stacks.star_text import BATCH, Block, write_parts
@@ -33,8 +33,8 @@ def write_particles(
     """Write particles with class, pose and score as a STAR file.
 
     A STAR input keeps its blocks and columns as they are, and its kind: origins are in Angstrom where it has an optics
-    table, and in pixels in the older single table. Names of stacks that RELION would not find from the project folder,
-    the current one, are completed. Other inputs become a STAR file of RELION 3.1.
+    table, and in pixels in the older single table. Names that do not mean the stacks that were read from the project
+    folder, the current one, are completed. Other inputs become a STAR file of RELION 3.1.
 
     Parameters
     ----------
@@ -102,19 +102,19 @@ def _poses(store: ParticleStore, labels: np.ndarray, alignments: np.ndarray, uni
 
 
 def _findable(names: np.ndarray, source: Source, numbers: np.ndarray) -> list[str]:
-    """Image names whose stacks can be found from the current folder."""
-    found: dict[str, bool] = {}
+    """Image names that mean the same files from the current folder."""
+    kept: dict[str, bool] = {}
     out = []
-    for name, *place in zip(names.tolist(), *source.locations(numbers), strict=True):
-        stack = name.split("@")[-1]
-        if stack not in found:
-            found[stack] = os.path.exists(stack)
-        out.append(name if found[stack] else _named(*place))
+    for name, index, file in zip(names.tolist(), *source.locations(numbers), strict=True):
+        stack = name.split("@", 1)[-1]
+        if stack not in kept:
+            kept[stack] = places.means(stack, file)
+        out.append(name if kept[stack] else _named(index, file))
     return out
 
 
-def _named(index: int, stack: str) -> str:
-    return f"{index + 1:06d}@{os.path.relpath(stack) if not os.path.isabs(stack) else stack}"
+def _named(index: int, file: str) -> str:
+    return f"{index + 1:06d}@{places.from_here(file)}"
 
 
 def _optics(source: Source, store: ParticleStore) -> dict[str, list[str]]:

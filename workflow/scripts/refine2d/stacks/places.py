@@ -110,4 +110,14 @@ def renamed(name: str, old: str, new: str, project: str = ".") -> str:
     there = find(new, name, project)
     if there is not None and os.path.samefile(file, there):
         return name
+    return from_here(file)
+
+
+def means(name: str, file: str) -> bool:
+    """Whether a name, from the current folder, is one of a file."""
+    return os.path.exists(name) and os.path.samefile(name, file)
+
+
+def from_here(file: str) -> str:
+    """A file's path from the current folder; an absolute one stays."""
     return file if os.path.isabs(file) else os.path.relpath(file)
