@@ -84,8 +84,9 @@ def test_an_average_turned_by_the_pose_and_moved_against_the_shift_lies_on_its_p
     np.testing.assert_allclose(moved, particle, atol=0.01)
 
 
-def test_a_cs_input_keeps_its_fields(shared):
+def test_a_cs_input_keeps_its_fields(shared, project):
     folder = shared / "formats"
+    (project / "empiar_10076_7.mrc").symlink_to(folder / "relion/empiar_10076_7.mrc")
     source = open_source(folder / "cryosparc/empiar_10076_7.cs", project=folder / "relion")
     numbers = [6, 1, 2, 5]
     records = written(source, store(rows=numbers), np.arange(N), LABELS, POSES)
@@ -95,6 +96,33 @@ def test_a_cs_input_keeps_its_fields(shared):
     assert records["alignments2D/psize_A"].tolist() == before["blob/psize_A"][numbers].tolist()
     again = written(source, store(rows=numbers), np.arange(N), LABELS, POSES, invert=True)
     assert again["blob/sign"].tolist() == [1] * N
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "path"),
+    [
+        ("J5/p.mrcs", ".", "J5/p.mrcs"),
+        (">J5/p.mrcs", ".", ">J5/p.mrcs"),
+        ("p.mrcs", ".", "J5/p.mrcs"),  # the project has another p.mrcs
+        ("p.mrcs", "other", "../J5/p.mrcs"),
+        (">J5/p.mrcs", "other", "{project}/J5/p.mrcs"),
+    ],
+)
+def test_a_path_of_a_cs_input_stays_where_it_means_the_stack(project, monkeypatch, name, place, path):
+    for file in ("p.mrcs", "J5/p.mrcs"):
+        write_mrcs(file, RNG.normal(size=(N, 17, 17)).astype(np.float32), 2.0, N, 17)
+    table = np.zeros(N, [("blob/path", f"S{len(name)}"), ("blob/idx", "u4"), ("blob/psize_A", "f4")])
+    table["blob/path"], table["blob/idx"], table["blob/psize_A"] = name.encode(), range(N), 2.0
+    with open("J5/x.cs", "wb") as file:
+        np.save(file, table)
+    (project / place).mkdir(exist_ok=True)
+    monkeypatch.chdir(project / place)
+    source = open_source("J5/x.cs" if place == "." else "../J5/x.cs")
+    records = written(source, store(), np.arange(N), LABELS, POSES)
+    assert records["blob/path"].tolist() == [path.format(project=project).encode()] * N
+    np.testing.assert_array_equal(
+        open_source("particles.cs").images(range(N)), open_source(project / "J5/p.mrcs").images(range(N))
+    )
 
 
 def test_the_fields_of_2d_classification_are_those_of_cryosparc(shared):

@@ -6,7 +6,7 @@ import os
 import numpy as np
 
 from refine2d.particles import ParticleStore
-from refine2d.stacks import cs
+from refine2d.stacks import cs, places
 from refine2d.stacks.arrays import write_npy
 from refine2d.stacks.source import Source
 from refine2d.transforms import to_relion
@@ -37,11 +37,12 @@ def write_particles(
 ) -> None:
     """Write particles with class, pose and score as cryoSPARC's records.
 
-    A .cs input keeps all its fields, and those of `alignments2D` are replaced or added. Other inputs get `uid` (a
-    digest of the image's place), `blob` and `ctf`. As pyem's csparc2star has it, `pose` is RELION's psi in radians, and
-    `shift` its origin in pixels of `psize_A`: the particle is shifted by it, then rotated. cryoSPARC has no mirror:
-    pose and shift bring a mirrored member onto the average's mirror image, and its `refine2d/flip` is 1. `cross_cor` is
-    the log-likelihood gain; what this run does not know is 0.
+    A .cs input keeps all its fields, and those of `alignments2D` are replaced or added. Paths that do not mean the
+    stacks that were read from the project folder, the current one, are completed. Other inputs get `uid` (a digest of
+    the image's place), `blob` and `ctf`. As pyem's csparc2star has it, `pose` is RELION's psi in radians, and `shift`
+    its origin in pixels of `psize_A`: the particle is shifted by it, then rotated. cryoSPARC has no mirror: pose and
+    shift bring a mirrored member onto the average's mirror image, and its `refine2d/flip` is 1. `cross_cor` is the
+    log-likelihood gain; what this run does not know is 0.
 
     Parameters
     ----------
@@ -71,10 +72,22 @@ def _records(source: Source, store: ParticleStore, rows, labels, alignments, inv
     if isinstance(source.table, cs.Table):
         records = source.table[numbers]
         before = records[cs.SIGN] if cs.SIGN in records.dtype.names else np.ones(len(rows))
-        records = cs.with_fields(records, {cs.SIGN: np.asarray(before * sign, "f4")})
+        kept = {cs.PATH: _paths(records, source, numbers), cs.SIGN: np.asarray(before * sign, "f4")}
+        records = cs.with_fields(records, kept)
     else:
         records = _fresh(source, store, rows, pixel, sign)
     return cs.with_fields(records, _poses(records, store, labels, alignments, pixel))
+
+
+def _paths(records: np.ndarray, source: Source, numbers: np.ndarray) -> np.ndarray:
+    """The records' paths of stacks, completed where they do not mean the same files from the current folder."""
+    old, new = records[cs.PATH].tolist(), {}
+    for path, file in zip(old, source.locations(numbers)[1], strict=True):
+        if path not in new:
+            same = places.means(cs.stack_name(path), file)
+            new[path] = os.fsencode(path if same else places.from_here(file))
+    longest = max(records.dtype[cs.PATH].itemsize, _longest(source))
+    return np.array([new[path] for path in old], f"S{longest}")
 
 
 def _poses(
@@ -103,12 +116,11 @@ def _fresh(
 ) -> np.ndarray:
     numbers = store.number[rows]
     index, stacks = source.locations(numbers)
-    paths = [_path(stack) for stack in stacks]
-    longest = max(len(_path(stack.path).encode()) for stack in source.stacks)
+    paths = [places.from_here(stack) for stack in stacks]
     box = source.box_size(numbers)
     columns = {
         "uid": np.array([_uid(path, place) for path, place in zip(paths, index, strict=True)], "u8"),
-        cs.PATH: np.array([path.encode() for path in paths], f"S{longest}"),
+        cs.PATH: np.array([path.encode() for path in paths], f"S{_longest(source)}"),
         cs.INDEX: index.astype("u4"),
         cs.SHAPE: np.stack([box, box], axis=1).astype("u4"),
         cs.PIXEL: pixel.astype("f4"),
@@ -136,8 +148,9 @@ def _ctf(store: ParticleStore, rows: np.ndarray) -> dict[str, np.ndarray]:
     return columns | {f"ctf/{name}": np.zeros((n, size), "f4") for name, size in ABERRATIONS.items()}
 
 
-def _path(stack: str) -> str:
-    return stack if os.path.isabs(stack) else os.path.relpath(stack)
+def _longest(source: Source) -> int:
+    """Bytes of the longest path of a stack from the current folder."""
+    return max(len(places.from_here(stack.path).encode()) for stack in source.stacks)
 
 
 def _uid(path: str, index: int) -> int:
