@@ -156,6 +156,25 @@ def test_a_list_takes_the_ctf_from_emans_headers(tmp_path):
         open_source(tmp_path / "a.lst")
 
 
+def test_a_list_of_stacks_of_one_name_and_several_boxes(tmp_path):
+    for folder, box in (("a", 8), ("b", 12)):
+        write_mrcs(tmp_path / folder / "p.mrcs", np.ones((2, box, box)), 2.0, 2, box)
+        hdf.write_hdf(tmp_path / folder / "p.hdf", np.ones((2, box, box)), [{"apix_x": 2.0}] * 2)
+    for ending in ("mrcs", "hdf"):
+        (tmp_path / "a.lst").write_text(f"1 a/p.{ending}\n0 b/p.{ending}\n0 a/p.{ending}\n")
+        source = open_source(tmp_path / "a.lst")
+        assert source.box == 8 and source.group.tolist() == [0, 1, 0]
+        assert source.box_size([0, 1]).tolist() == [8, 12]
+
+
+def test_a_list_has_the_optics_groups_of_its_images_alone(tmp_path):
+    headers = [{"apix_x": apix} for apix in (2.0, 3.0, 2.0)]
+    hdf.write_hdf(tmp_path / "a.hdf", np.ones((3, 4, 4)), headers)
+    (tmp_path / "a.lst").write_text("1 a.hdf\n")
+    source = open_source(tmp_path / "a.lst")
+    assert [optics.apix for optics in source.optics] == [3.0] and source.group.tolist() == [0]
+
+
 NAMES = st.from_regex(r"[A-Za-zé_][A-Za-z0-9 é._/-]{0,20}[a-z]", fullmatch=True)
 ENTRIES = st.lists(
     st.builds(lst.Entry, st.integers(0, 10**9), NAMES, st.sampled_from(["", '{"a": 1}'])), max_size=6

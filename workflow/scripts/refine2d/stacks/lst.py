@@ -53,13 +53,15 @@ def open_source(path: str, project: str = ".") -> Source:
 
     stacks = places.open_stacks(path, order, stack, index, project, where)
     parts = [_headers(each) for each in stacks]
-    optics = list(dict.fromkeys(group for part in parts for group in part.optics))
-    place = {group: g for g, group in enumerate(optics)}
+    groups: dict[tuple[Optics, int], int] = {}
     group, rows = np.empty(len(index), np.int32), []
     for s, part in enumerate(parts):
         mine = np.flatnonzero(stack == s)
-        group[mine] = np.array([place[each] for each in part.optics], np.int32)[part.group[index[mine]]]
+        used, which = np.unique(part.group[index[mine]], return_inverse=True)
+        numbers = [groups.setdefault((part.optics[g], part.box), len(groups)) for g in used]
+        group[mine] = np.array(numbers)[which]
         rows.append(mine)
+    optics = [each for each, _ in groups]
     return Source(path, stacks, stack, index, optics, group, _joined(path, parts, index, rows))
 
 
