@@ -14,6 +14,7 @@ from refine2d import options, run
 from refine2d.errors import UserError
 from refine2d.stacks.hdf import write_hdf
 from refine2d.stacks.mrc import write_mrcs
+from refine2d.stacks.star_text import write_star
 
 SCHEMA = yaml.safe_load((Path(__file__).parents[2] / "workflow/schemas/config.schema.yaml").read_text())
 
@@ -107,6 +108,14 @@ def test_exclude_is_read_before_anything_runs(values):
     Path("good.txt").write_text("3 4\n5 # dust\n")
     assert run.open_run("r2d_01", values(exclude="good.txt")).n == 60
     assert run.open_run("r2d_01", values(exclude="good.txt", subset=58)).n == 57
+
+
+def test_an_image_under_two_names_is_one_image(values):
+    Path("q.mrcs").symlink_to("p.mrcs")
+    for other in ("./p.mrcs", "q.mrcs"):
+        names = [f"{i + 1}@p.mrcs" for i in range(50)] + [f"8@{other}"]
+        write_star("p.star", {"": {"rlnImageName": names}})
+        assert "p.star: image 50 is image 7 again" in refused("r2d_01", values(input="p.star", apix=5))
 
 
 def test_starting_averages_are_looked_at_before_anything_runs(values):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -216,7 +217,8 @@ def _check_repeats(source, values: dict) -> None:
 
     number, excluded = _selected(source.n, values)
     used = number[~excluded]
-    places = np.stack([source.stack[used], source.index[used]], 1)
+    _, file = np.unique([os.path.realpath(stack.path) for stack in source.stacks], return_inverse=True)
+    places = np.stack([file[source.stack[used]], source.index[used]], 1)
     _, first, which = np.unique(places, axis=0, return_index=True, return_inverse=True)
     earlier = first[which.ravel()]
     repeats = np.flatnonzero(earlier != np.arange(len(used)))
