@@ -139,9 +139,10 @@ def test_numbers_are_read_from_text(tmp_path):
     path = tmp_path / "bad.txt"
     path.write_text("# junk\n3, 5\n8 9 # ice\n\n")
     assert input_rows.read_numbers(path).tolist() == [3, 5, 8, 9]
-    path.write_text("3\n-4\n")
-    with pytest.raises(UserError, match="'-4'"):
-        input_rows.read_numbers(path)
+    for word in ("-4", "²", "٣", "9" * 20):
+        path.write_text(f"3\n{word}\n", encoding="utf-8")
+        with pytest.raises(UserError, match=f"bad.txt holds '{word}', expected image numbers from 0"):
+            input_rows.read_numbers(path)
     with pytest.raises(UserError, match="cannot read"):
         input_rows.read_numbers(tmp_path / "none.txt")
 

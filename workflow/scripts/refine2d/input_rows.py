@@ -63,6 +63,6 @@ def read_numbers(path) -> np.ndarray:
         raise UserError(f"exclude: cannot read {path} ({error}).") from error
     words = [word for line in lines for word in line.split("#")[0].replace(",", " ").split()]
     for word in words:
-        if not word.isdigit():
+        if not (word.isascii() and word.isdecimal() and len(word) < 12):
             raise UserError(f"exclude: {path} holds {word!r}, expected image numbers from 0.")
     return np.array([int(word) for word in words], np.int64)
