@@ -122,6 +122,22 @@ def test_the_pixel_size_may_stand_in_the_ctf_alone(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("header", "ctf", "taken", "said"),
+    [
+        (1.0, 7.0, 7.0, ""),  # EMAN2 writes 1 where it knows none
+        (1.0, 0.0, 1.0, ""),
+        (1.2345, 1.234, 1.2345, ""),
+        (2.0, 4.0, 2.0, "a.hdf: image 0 has 2 A a pixel in its header, which is taken, but 4 in its CTF"),
+    ],
+)
+def test_a_pixel_size_that_the_ctf_contradicts(tmp_path, caplog, header, ctf, taken, said):
+    headers = [{"ctf": ctf_string(apix=ctf), "apix_x": header}] * 2
+    hdf.write_hdf(tmp_path / "a.hdf", noise(2, 4, 4), headers)
+    assert open_source(tmp_path / "a.hdf").optics[0].apix == taken
+    assert said in caplog.text and bool(said) == bool(caplog.text)
+
+
+@pytest.mark.parametrize(
     "ctf", ["E1 2", "X1 2 3 4 5 6 7 8", "", "Enan 0 0 0 10 300 2.7 1", "E1 0 0 0 400 300 2.7 1"]
 )
 def test_a_ctf_that_cannot_be_read(tmp_path, ctf):

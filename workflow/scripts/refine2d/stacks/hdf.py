@@ -1,5 +1,6 @@
 """EMAN2's HDF layout: ``/MDF/images/N/image``, the header of image N as attributes of its group."""
 
+import logging
 import math
 import os
 from collections.abc import Iterable, Iterator
@@ -13,6 +14,8 @@ from refine2d.ctf import CtfTable
 from refine2d.errors import UserError
 from refine2d.files import atomic
 from refine2d.stacks.source import Source, check_box, group_rows, single
+
+log = logging.getLogger(__name__)
 
 # The oldest format that holds attributes of more than 64 KiB: EMAN2's own HDF5 reads it.
 LIBVER = ("v108", "v108")
@@ -78,9 +81,21 @@ def open_source(path: str) -> Source:
         parsed = {string: parse_ctf(string, path) for string in dict.fromkeys(strings)}
         columns = np.array([parsed[string] for string in strings]).T
         ctf = CtfTable(*columns[:7])
-        apix = np.where(np.isnan(apix), columns[7], apix)
+        apix = _pixel_size(path, apix, columns[7])
         optics, group = group_rows({"apix": apix, "voltage": ctf.voltage, "cs": ctf.cs, "ac": ctf.ac})
     return single(stack, optics, group, ctf)
+
+
+def _pixel_size(path: str, header: np.ndarray, ctf: np.ndarray) -> np.ndarray:
+    """Angstrom per pixel (n,): the header's, or the CTF's where the header has none, or EMAN2's 1 for unknown."""
+    unknown = np.isnan(header) | (header == 1)
+    apix = np.where(unknown & ~np.isnan(ctf), ctf, header)
+    wrong = np.flatnonzero(np.abs(apix - ctf) > 1e-3 * apix)  # a CTF has four digits
+    if len(wrong):
+        i = wrong[0]
+        sentence = "%s: image %d has %g A a pixel in its header, which is taken, but %g in its CTF"
+        log.warning(sentence, path, i, apix[i], ctf[i])
+    return apix
 
 
 def parse_ctf(string: str, path: str = "CTF") -> tuple[float, ...]:
