@@ -96,6 +96,7 @@ def test_the_next_free_number_is_taken(classic, stack):
         ("--ncls=4", "input is missing: give --input=particles.hdf."),
         ("--input=bdb:set#1", "e2proc2d.py bdb:set#1 particles.hdf"),
         ("--input=nowhere.hdf", "input is nowhere.hdf, but there is no such file."),
+        ("--input=nowhere.lst", "input is nowhere.lst, but there is no such file."),
         ("--input=inputparticles.hdf --ncls=90", "ncls is 90, too many for 120 particles"),
         ("--input=inputparticles.hdf --simcp=ccc", "There is no option --simcp: did you mean --simcmp?"),
         ("inputparticles.hdf", "'inputparticles.hdf' belongs to no option"),
@@ -136,12 +137,15 @@ def test_short_forms_and_what_has_no_effect(stack):
     assert "simralign: stepx of refine has no effect here." in printed
 
 
-def test_a_stack_that_eman2_has_phase_flipped_is_taken_as_such(stack, tmp_path):
+def test_a_stack_that_eman2_has_phase_flipped_and_a_list_of_it_are_taken_as_such(stack, tmp_path):
     images = list(read_hdf(stack / "inputparticles.hdf"))
     plain, flipped = ({"apix_x": 7.0, "ctf_phase_flipped": value} for value in (0, 1))
     for name, header in (("plain", plain), ("header", flipped), ("a__ctf_flip", plain)):
         write_hdf(tmp_path / f"{name}.hdf", images, [header] * len(images))
         said = call(tmp_path, f"--input={name}.hdf --ncls=4 --check")
+        assert ("ctf is flipped" in said) == (name != "plain")
+        (tmp_path / f"{name}.lst").write_text("".join(f"{i}\t{name}.hdf\n" for i in range(len(images))))
+        said = call(tmp_path, f"--input={name}.lst --ncls=4 --check")
         assert ("ctf is flipped" in said) == (name != "plain")
     assert "ctf is flipped" not in call(tmp_path, "--input=header.hdf --ctf=none --ncls=4 --check")
 

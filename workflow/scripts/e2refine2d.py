@@ -11,13 +11,12 @@ import re
 import sys
 from pathlib import Path
 
-import h5py
-import numpy as np
 import yaml
 
 from refine2d import names, options, run
 from refine2d.errors import UserError
 from refine2d.files import atomic
+from refine2d.stacks.flipped import phase_flipped
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = ROOT / "workflow/schemas/config.schema.yaml"
@@ -159,17 +158,6 @@ def options_of(given: argparse.Namespace, schema: dict) -> dict:
     for name in empty:
         del config[name]
     return {name: typed(config[name]) for name in schema["properties"] if name in config}
-
-
-def phase_flipped(path: str) -> bool:
-    """Whether EMAN2 says that a stack's phases are flipped: by its first image's header, or by its name."""
-    if "ctf_flip" in Path(path).name:
-        return True
-    if not h5py.is_hdf5(path):
-        return False
-    with h5py.File(path) as file:
-        first = file.get("MDF/images/0")
-        return first is not None and bool(np.any(first.attrs.get("EMAN.ctf_phase_flipped", 0)))
 
 
 def typed(value):

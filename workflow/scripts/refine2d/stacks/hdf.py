@@ -86,6 +86,13 @@ def open_source(path: str) -> Source:
     return single(stack, optics, group, ctf)
 
 
+def phase_flipped(path: str) -> bool:
+    """Whether the first image's header says that its phases are flipped."""
+    with _images(path) as images:
+        (flipped,) = _attributes(images, 0, b"EMAN.ctf_phase_flipped")
+    return bool(np.any(flipped))
+
+
 def _pixel_size(path: str, header: np.ndarray, ctf: np.ndarray) -> np.ndarray:
     """Angstrom per pixel (n,): the header's, or the CTF's where the header has none, or EMAN2's 1 for unknown."""
     unknown = np.isnan(header) | (header == 1)
