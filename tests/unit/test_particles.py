@@ -248,6 +248,14 @@ def test_useless_images_are_named_and_left_zero():
     assert np.isfinite(images).all()
 
 
+def test_images_that_are_masked_already_are_found_also_where_they_shrink():
+    raw, mask = noisy(3, 96, strength=20) - 30, fourier.soft_mask(96, 32, 3)
+    raw[1:] *= mask
+    images, bad, _ = prepare.prepare(raw, BOX, RADIUS)
+    assert bad.tolist() == [0, normalize.NO_BACKGROUND, normalize.NO_BACKGROUND]
+    assert images[0].any() and not images[1:].any()
+
+
 # ---- the store ----
 
 

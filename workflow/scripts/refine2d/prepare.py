@@ -50,14 +50,20 @@ def prepare(images, box: int, mask_radius: float, invert: bool = False):
         clean = -clean
     wide = normalize.outside(images.shape[-1], mask_radius * images.shape[-1] / box)
     background = normalize.outside(box, mask_radius)
-    small = normalize.flatten(fourier.crop(normalize.flatten(clean, wide), box), background)
+    flat = normalize.flatten(clean, wide)
+    small = normalize.flatten(fourier.crop(flat, box), background)
     spread = normalize.deviation(small, background)
-    overall = small.std(axis=(1, 2), dtype=np.float64)
-    bad[(bad == normalize.OK) & (spread <= 1e-4 * overall)] = normalize.NO_BACKGROUND
+    noisy = _is_noisy(flat, normalize.deviation(flat, wide)) & _is_noisy(small, spread)
+    bad[(bad == normalize.OK) & ~noisy] = normalize.NO_BACKGROUND
     scale = np.where(bad == normalize.OK, 1 / np.where(spread > 0, spread, 1), 0)
     small *= scale[:, None, None].astype(np.float32)
     centre = fourier.radius(box) <= mask_radius / 2
     return small, bad, small[:, centre].mean(axis=1, dtype=np.float64)
+
+
+def _is_noisy(images: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    """Whether backgrounds of some deviations are more than zeros: bool (n,)."""
+    return spread > 1e-4 * images.std(axis=(1, 2), dtype=np.float64)
 
 
 def write_piece(
