@@ -111,6 +111,7 @@ CASES = {
     "a file that is not there": lambda: {"input": "particle.mrcs"},
     "changes that are no YAML": lambda: changes("- {from: 2"),
     "a path with a run on other particles": another_run,
+    "a path where the run would replace its own input": lambda: table() | {"path": "."},
     "a path below a file": lambda: {"path": "particles.mrcs/r2d_01"},
 }
 

@@ -186,3 +186,22 @@ def test_chunks_hold_every_row_once(n, most):
     assert all(stop > start and start % run.BATCH == 0 for start, stop in rows)
     names = [run.name(chunk, made.chunks) for chunk in range(made.chunks)]
     assert sorted(names) == names and len({len(name) for name in names}) == 1
+
+
+def test_no_file_that_a_run_reads_is_replaced(values):
+    Path("data").mkdir()
+    stack("data/p.mrcs")
+    write_hdf("data/classes.hdf", np.ones((60, 32, 32), np.float32), [{"apix_x": 5.0}] * 60)
+    Path("all.lst").write_text("".join(f"{i}\tdata/classes.hdf\n" for i in range(60)))
+    Path("sets").mkdir()
+    Path("sets/class_00.lst").write_text("3\n")
+    for named, folder, lost in (
+        ({"input": "data/classes.hdf"}, "data", "data/classes.hdf"),
+        ({"input": "all.lst"}, "data", "data/classes.hdf"),
+        ({"exclude": "sets/class_00.lst"}, ".", "sets/class_00.lst"),
+    ):
+        said = f"path is {folder}, but a run there would replace {lost}: give another path."
+        assert refused(folder, values(**named)) == said
+    said = "resultmx is all.lst, a file of the run itself: give another name."
+    assert refused("r2d_01", values(input="all.lst", resultmx="all.lst")) == said
+    assert run.open_run("r2d_01", values(input="all.lst", resultmx="copy.hdf")).n == 60

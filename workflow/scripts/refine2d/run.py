@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from refine2d import code, files, options
+from refine2d import code, files, options, outputs
 from refine2d.errors import Damaged, UserError
 from refine2d.forecast import PAIR, PARTICLE
 
@@ -95,6 +95,8 @@ def open_run(folder: str, values: dict, check: bool = True) -> Run:
     if not recorded:
         most = values["chunk"] or a_minute(run.n, run.working_box, values["ncls"])
         run = replace(run, chunk=chunk_size(run.n, most))
+    named = [values[name] for name in ("exclude", "initial", "selection") if values[name]]
+    outputs.check(folder, (run.input, *run.files, *named), values["resultmx"])
     if values["initial"]:
         _check_initial(run, values)
     return run
