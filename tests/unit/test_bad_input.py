@@ -76,7 +76,7 @@ def changes(content):
 
 
 def another_run():
-    values = options.read({"input": "particles.mrcs", "ncls": 4}, SCHEMA).base
+    values = options.read({"input": "particles.mrcs", "ncls": 4}, SCHEMA)
     run.write("r2d_01", run.open_run("r2d_01", values))
     stack(n=50)
 
@@ -110,6 +110,7 @@ CASES = {
     "a name that is not known": lambda: {"simcmp": "fcr"},
     "a file that is not there": lambda: {"input": "particle.mrcs"},
     "changes that are no YAML": lambda: changes("- {from: 2"),
+    "a change in mid-run that does not fit": lambda: changes("- {from: 2, maxshift: 30}"),
     "a path with a run on other particles": another_run,
     "a path where the run would replace its own input": lambda: table() | {"path": "."},
     "a path below a file": lambda: {"path": "particles.mrcs/r2d_01"},
@@ -119,7 +120,7 @@ CASES = {
 def checked(given):
     """What the Snakefile does with a config before there is any job."""
     config = {"input": "particles.mrcs", "path": "r2d_01", "ncls": 4, "apix": APIX} | given
-    values = options.read(config, SCHEMA, f"{config['path']}/options.yaml").base
+    values = options.read(config, SCHEMA, f"{config['path']}/options.yaml")
     return run.open_run(config["path"], values)
 
 

@@ -29,7 +29,7 @@ def stack(path, n=60, box=32, apix=5.0, seed=0):
 def values(tmp_path, monkeypatch):
     """Options of a run on a small stack."""
     monkeypatch.chdir(tmp_path)
-    return lambda **given: options.read({"input": stack("p.mrcs"), "ncls": 4} | given, SCHEMA).base
+    return lambda **given: options.read({"input": stack("p.mrcs"), "ncls": 4} | given, SCHEMA)
 
 
 def refused(folder, values):
@@ -156,7 +156,7 @@ def test_a_damaged_record_is_set_aside_and_made_again(values, capsys):
 
 def test_the_demo_is_known_before_it_exists(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    found = run.open_run("demo/r2d_01", options.read({}, SCHEMA).base)
+    found = run.open_run("demo/r2d_01", options.read({}, SCHEMA))
     assert found.input == "demo/particles.star" and found.n > 0
     assert list(tmp_path.iterdir()) == []
 
@@ -205,3 +205,13 @@ def test_no_file_that_a_run_reads_is_replaced(values):
     said = "resultmx is all.lst, a file of the run itself: give another name."
     assert refused("r2d_01", values(input="all.lst", resultmx="all.lst")) == said
     assert run.open_run("r2d_01", values(input="all.lst", resultmx="copy.hdf")).n == 60
+
+
+def test_changes_from_an_iteration_on_are_compared_with_the_particles(values):
+    Path("options.yaml").write_text("- {from: 3, maxshift: 500, naliref: 9}\n- {from: 5, naliref: 3}\n")
+    now = options.read(values().base | {"mask_diameter": 500}, SCHEMA, "options.yaml")
+    assert refused("r2d_01", now).splitlines() == [
+        "mask_diameter is 500 A, but the box is 160 A wide: give less.",
+        "From iteration 3 on, maxshift is 500 pixels, but the box is 32: give at most a third of it.",
+        "From iteration 3 on, naliref is 9, but there are only 4 averages (ncls).",
+    ]

@@ -11,7 +11,7 @@ import yaml
 from small_project import ROOT, SMALL
 
 import e2refine2d
-from refine2d import simulate
+from refine2d import options, run, simulate
 from refine2d.extent import SETTINGS
 from refine2d.fourier import ft, ring_sum
 from refine2d.names import KINDS
@@ -112,6 +112,22 @@ def test_mistakes_are_sentences_and_nothing_is_written(stack, line, said):
     printed = call(stack, line, code=1)
     assert said in printed and len(printed.strip().splitlines()) == 1
     assert names_here(stack) == before
+
+
+def test_what_changes_when_a_run_is_resumed_has_to_fit_the_particles(stack, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    given = {"input": str(stack / "inputparticles.hdf"), "ncls": 4}
+    run.write(
+        "r2d_01", run.open_run("r2d_01", options.read(given, yaml.safe_load(e2refine2d.SCHEMA.read_text())))
+    )
+    (tmp_path / "r2d_01/e2refine2d.yaml").write_text(yaml.safe_dump(given))
+    before = names_here(tmp_path)
+    said = call(tmp_path, "--resume --maxshift=30 --naliref=50 --check", code=1).splitlines()
+    assert said[1:] == [
+        "From iteration 1 on, maxshift is 30 pixels, but the box is 32: give at most a third of it.",
+        "From iteration 1 on, naliref is 50, but there are only 4 averages (ncls).",
+    ]
+    assert names_here(tmp_path) == before
 
 
 def test_a_written_config_that_cannot_be_read(tmp_path):

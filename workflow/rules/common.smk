@@ -42,7 +42,7 @@ def at(name):
 try:
     with open(os.path.join(workflow.basedir, "workflow/schemas/config.schema.yaml")) as schema:
         OPTIONS = option.read(config, yaml.safe_load(schema), overlay=at("options.yaml"))
-    RUN = runs.open_run(PATH, OPTIONS.base, check=workflow.is_main_process)
+    RUN = runs.open_run(PATH, OPTIONS, check=workflow.is_main_process)
 except UserError as mistakes:
     sys.exit(f"\n{mistakes}\n")
 if workflow.is_main_process:

@@ -109,19 +109,16 @@ def prepare(given: argparse.Namespace, schema: dict) -> list[str] | None:
     launch = launcher(given)
     folder = Path(config.get("path") or (last_run() if given.resume else next_run()))
     config["path"] = str(folder)
-    changes, changed = folder / CHANGES, None
+    changes, new = folder / CHANGES, ()
     if given.resume:
-        config, changed = resumed(folder, config, schema)
+        config, new = resumed(folder, config, schema)
     elif "input" not in config:
         raise UserError("input is missing: give --input=particles.hdf.")
     if "ctf" not in config and phase_flipped(str(config["input"])):
         config["ctf"] = "flipped"
         print(f"{config['input']} is phase-flipped, as EMAN2 says in its header or name: ctf is flipped.")
-    values = options.read(config, schema, changes)
-    if changed:
-        later = {name: value for name, value in changed[-1].items() if name != "from"}
-        options.read(config | later, schema)
-    found = run.open_run(str(folder), values.base)
+    values = options.read(config, schema, changes, new)
+    found = run.open_run(str(folder), values)
     for sentence in names.without_effect(values.base):
         print(sentence)
     if hasattr(given, "dbls"):
@@ -133,8 +130,9 @@ def prepare(given: argparse.Namespace, schema: dict) -> list[str] | None:
         )
         return None
     write(folder / CONFIG, config)
-    if changed:
-        write(changes, changed)
+    if new:
+        before = read(changes, []) or []
+        write(changes, [*(before if isinstance(before, list) else [before]), *new])
     print(f"The run is in {folder}; its options are in {folder / CONFIG}.")
     return [*launch, "--configfile", str(folder / CONFIG)]
 
@@ -221,15 +219,14 @@ def complete(folder: Path) -> int:
     return last
 
 
-def resumed(folder: Path, given: dict, schema: dict) -> tuple[dict, list[dict] | None]:
-    """The config of a run that goes on, and its changes from an iteration on, None if there are no new ones."""
+def resumed(folder: Path, given: dict, schema: dict) -> tuple[dict, tuple[dict, ...]]:
+    """The config of a run that goes on, and what is new of its changes from an iteration on."""
     if not (folder / "run.json").is_file():
         raise UserError(f"{folder} holds no run to resume: start it without --resume.")
     started = folder / CONFIG
     config = read(started, given)
     if not isinstance(config, dict) or "input" not in config:
         raise UserError(f"{folder} was not started by e2refine2d.py: give --input and its other options too.")
-    changes = read(folder / CHANGES, [])
     known = schema["properties"]
     now = options.read(config, schema, folder / CHANGES).at(complete(folder) + 1)
     wanted = options.read(config | given, schema).base
@@ -243,10 +240,10 @@ def resumed(folder: Path, given: dict, schema: dict) -> tuple[dict, list[dict] |
     if iterations:
         config = config | {"iter": iterations}
     if not new:
-        return config, None
+        return config, ()
     first = complete(folder) + 1
     print(f"From iteration {first} on: {', '.join(f'{name}={value}' for name, value in new.items())}")
-    return config, [*(changes or []), {"from": first, **new}]
+    return config, ({"from": first, **new},)
 
 
 def write(path: Path, content) -> None:

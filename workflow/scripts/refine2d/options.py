@@ -36,6 +36,11 @@ class Options:
     base: dict
     later: tuple[tuple[int, dict], ...] = ()
 
+    @property
+    def starts(self) -> list[int]:
+        """The iterations from which options hold: 0, the start, and those of `later`."""
+        return sorted({0, *(first for first, _ in self.later)})
+
     def at(self, iteration: int) -> dict:
         """Every option's value in an iteration; 0 is the start."""
         values = dict(self.base)
@@ -45,7 +50,9 @@ class Options:
         return values
 
 
-def read(config: dict, schema: dict, overlay: str | Path | None = None) -> Options:
+def read(
+    config: dict, schema: dict, overlay: str | Path | None = None, more: tuple[dict, ...] = ()
+) -> Options:
     """Check a config and the changes in mid-run against the schema.
 
     Parameters
@@ -56,6 +63,8 @@ def read(config: dict, schema: dict, overlay: str | Path | None = None) -> Optio
         Contents of `config.schema.yaml`.
     overlay : path, optional
         A YAML file with a list of ``{from: iteration, option: value, ...}``; it need not exist.
+    more : dicts
+        Entries to follow those.
 
     Raises
     ------
@@ -65,12 +74,9 @@ def read(config: dict, schema: dict, overlay: str | Path | None = None) -> Optio
     known = schema["properties"]
     mistakes: list[str] = []
     base = {name: rule["default"] for name, rule in known.items()} | _checked(config, known, mistakes)
-    later = []
-    if overlay and Path(overlay).is_file():
-        changing = {name: rule for name, rule in known.items() if rule.get("iteration")}
-        later = _later(Path(overlay), changing, known, mistakes)
-    options = Options(base, tuple(later))
-    for first in (0, *(first for first, _ in later)):
+    written = _written(Path(overlay), mistakes) if overlay and Path(overlay).is_file() else []
+    options = Options(base, tuple(_later(overlay, [*written, *more], known, mistakes)))
+    for first in options.starts:
         mistakes += [m for m in _conflicts(options.at(first)) if m not in mistakes]
     mistakes += _unusable(base) or _missing(base)
     if mistakes:
@@ -181,14 +187,22 @@ def _checked(given: dict, known: dict, mistakes: list[str], where: str = "") -> 
     return values
 
 
-def _later(path: Path, changing: dict, known: dict, mistakes: list[str]) -> list[tuple[int, dict]]:
+def _written(path: Path, mistakes: list[str]) -> list:
+    """The entries of a file of changes."""
     try:
         entries = yaml.safe_load(path.read_text()) or []
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mistakes.append(f"{path} is not YAML: {str(error).splitlines()[0]}.")
         return []
+    return entries if isinstance(entries, list) else [entries]
+
+
+def _later(
+    path: str | Path | None, entries: list, known: dict, mistakes: list[str]
+) -> list[tuple[int, dict]]:
+    changing = {name: rule for name, rule in known.items() if rule.get("iteration")}
     later = []
-    for number, entry in enumerate(entries if isinstance(entries, list) else [entries], 1):
+    for number, entry in enumerate(entries, 1):
         where = f"{path}, entry {number}: "
         first = _converted(entry.get("from"), {"type": "integer"}) if isinstance(entry, dict) else None
         if not isinstance(first, int) or not 1 <= first <= known["iter"]["maximum"]:

@@ -72,14 +72,13 @@ class Run:
         return chunk * self.chunk, min(self.n, (chunk + 1) * self.chunk)
 
 
-def open_run(folder: str, values: dict, check: bool = True) -> Run:
+def open_run(folder: str, given: options.Options, check: bool = True) -> Run:
     """The run in a folder, checked against the options; a new one where there is none. Nothing is written.
 
     Parameters
     ----------
     folder : str
-    values : dict
-        All options' values (`options.Options.base`).
+    given : options.Options
     check : bool
         Compare the input with the run's; a job of a running workflow need not.
 
@@ -91,7 +90,8 @@ def open_run(folder: str, values: dict, check: bool = True) -> Run:
     recorded = load(folder)
     if recorded and not check:
         return recorded
-    run = _sized(_checked(folder, recorded, values) if recorded else _create(values), values)
+    values = given.base
+    run = _sized(_checked(folder, recorded, values) if recorded else _create(values), given)
     if not recorded:
         most = values["chunk"] or a_minute(run.n, run.working_box, values["ncls"])
         run = replace(run, chunk=chunk_size(run.n, most))
@@ -238,15 +238,20 @@ def _demo() -> tuple:
     return DEMO_STAR, (), demo.n, demo.box, demo.apix
 
 
-def _sized(run: Run, values: dict) -> Run:
+def _sized(run: Run, given: options.Options) -> Run:
     """The run with the pixel size and the working box that the options give it; mistakes are raised."""
+    values = given.base
     apix = run.apix_file or values["apix"]
     if apix == "auto":
         raise UserError(f"{run.input} does not say its pixel size: give apix=... in A.")
-    resolved = options.resolve(values, run.n, run.box, apix)
     _, usable = _rows(run.n_input, values)
-    if mistakes := options.misfits(resolved, usable, run.box, apix):
-        raise UserError("\n".join(mistakes))
+    mistakes: dict[str, str] = {}  # each said but once, with the first iteration that it is one of
+    for first in given.starts:
+        resolved = options.resolve(given.at(first), run.n, run.box, apix)
+        for mistake in options.misfits(resolved, usable, run.box, apix):
+            mistakes.setdefault(mistake, f"From iteration {first} on, {mistake}" if first else mistake)
+    if mistakes:
+        raise UserError("\n".join(mistakes.values()))
     if (apix, values["shrink"]) == (run.apix, run.shrink):
         return run
     from refine2d.working import working_box
