@@ -101,6 +101,7 @@ CASES = {
     "a voltage in V": lambda: table(rlnVoltage=["300000"] * N),
     "more classes than particles can fill": lambda: {"ncls": 40},
     "naliref above ncls": lambda: {"naliref": 9},
+    "a mask of a few pixels": lambda: {"mask_diameter": 20},
     "exclude with a number that no image has": lambda: exclude("3 60\n"),
     "exclude that leaves nothing": lambda: exclude(" ".join(map(str, range(N)))),
     "exclude that leaves too few": lambda: exclude(" ".join(map(str, range(N - 10)))),

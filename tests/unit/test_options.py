@@ -138,6 +138,8 @@ def test_defaults_fit_any_particles(n, box, apix, data):
     [
         ({"ncls": 26}, 100, 64, "ncls is 26, too many for 100 particles: give at most 25"),
         ({"mask_diameter": 129}, 1000, 64, "mask_diameter is 129 A, but the box is 128 A wide"),
+        ({"mask_diameter": 21}, 1000, 64, "mask_diameter is 21 A, but at least 22 A, 8 pixels of the"),
+        ({"mask_diameter": 63, "shrink": 4}, 1000, 128, "mask_diameter is 63 A, but at least 64 A"),
         ({"maxshift": 22}, 1000, 64, "maxshift is 22 pixels, but the box is 64"),
         ({"naliref": 33}, 1000, 64, "naliref is 33, but there are only 32 averages"),
         ({"simalign": "rotate_translate:maxshift=22"}, 1000, 64, "maxshift of simalign is too large"),

@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 
 from refine2d import names
 from refine2d.errors import UserError
+from refine2d.working import working_box
 
 MASK = 0.9  # diameter of the automatic mask, of the box
 MAXSHIFT = 0.125  # largest automatic shift, of the box
@@ -18,6 +19,7 @@ NBASIS = 64  # most MSA vectors, if left to the program
 FILES = ("input", "path", "exclude", "initial", "selection", "resultmx")
 PATTERN = re.compile(r"[{}]|<[a-z][a-z0-9_]*>")  # wildcards and path variables
 SMALLEST_BOX = 24  # pixels
+SMALLEST_MASK = 8  # working pixels, of its diameter
 SMALLEST_CLASS = 4  # particles a class, on average
 
 
@@ -137,6 +139,13 @@ def misfits(values: dict, n: int, box: int, apix: float) -> list[str]:
     found = []
     if box < SMALLEST_BOX:
         found.append(f"The particles' box is {box} pixels, but at least {SMALLEST_BOX} are needed.")
+    elif values["mask_diameter"] < (
+        least := math.ceil(SMALLEST_MASK * box * apix / working_box(box, apix, values["shrink"]))
+    ):
+        found.append(
+            f"mask_diameter is {values['mask_diameter']:g} A, but at least {least} A, {SMALLEST_MASK} pixels of the "
+            "working size, are needed: give more."
+        )
     if n < SMALLEST_CLASS * values["ncls"]:
         found.append(
             f"ncls is {values['ncls']}, too many for {n} particles: give at most {n // SMALLEST_CLASS}, "
