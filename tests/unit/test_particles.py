@@ -154,7 +154,7 @@ def test_pixel_size_is_filled_but_never_overruled(caplog):
     source = FakeSource(noisy(2), group=np.array([0, 1]), optics=[Optics(None), Optics(4.0)])
     assert optics.fill_apix(source, 4.02).tolist() == [4.02, 4.0]
     assert "apix: 4.02 is not used where" in caplog.text
-    with pytest.raises(UserError, match="set apix"):
+    with pytest.raises(UserError, match="does not say the pixel size of all its images: give apix"):
         optics.fill_apix(source, None)
     with pytest.raises(UserError, match=r"pixel sizes from 4 to 5 A"):
         optics.fill_apix(source, 5)

@@ -102,6 +102,17 @@ def test_an_input_without_pixel_size(values):
     assert run.open_run("r2d_01", values(apix=3)).apix == 5  # the file wins
 
 
+@pytest.mark.parametrize("stacks", [("p.mrcs", "q.mrcs"), ("q.mrcs", "p.mrcs")])
+def test_an_input_that_says_the_pixel_size_of_some_images(values, stacks):
+    stack("q.mrcs", apix=None)
+    Path("all.lst").write_text("".join(f"{i}\t{name}\n" for name in stacks for i in range(30)))
+    said = "all.lst does not say the pixel size of all its images: give apix=... in A."
+    assert refused("r2d_01", values(input="all.lst")) == said
+    said = "all.lst has pixel sizes from 5 to 9 A: rescale the images to one pixel size first."
+    assert refused("r2d_01", values(input="all.lst", apix=9)) == said
+    assert run.open_run("r2d_01", values(input="all.lst", apix=5)).apix == 5
+
+
 def test_exclude_is_read_before_anything_runs(values):
     Path("bad.txt").write_text("3, 60\n")
     assert "60" in refused("r2d_01", values(exclude="bad.txt"))

@@ -23,8 +23,9 @@ def fill_apix(source, apix: float | None) -> np.ndarray:
     if apix is not None and np.any(np.abs(known / apix - 1) > 1e-3):
         log.warning("apix: %g is not used where %s says %g", apix, source.path, np.nanmax(known))
     filled = np.where(np.isnan(known), np.nan if apix is None else apix, known)
-    if np.isnan(filled).any():
-        raise UserError(f"{source.path} does not say the pixel size: set apix (Angstrom per pixel).")
+    if (lacking := np.isnan(filled)).any():
+        what = "its pixel size" if lacking.all() else "the pixel size of all its images"
+        raise UserError(f"{source.path} does not say {what}: give apix=... in A.")
     if filled.max() > 1.02 * filled.min():
         raise UserError(
             f"{source.path} has pixel sizes from {filled.min():g} to {filled.max():g} A: "

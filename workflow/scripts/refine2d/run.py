@@ -202,12 +202,15 @@ def _create(values: dict) -> Run:
 
 
 def _opened(values: dict) -> tuple:
-    from refine2d.optics import fill_ctf
+    from refine2d.optics import fill_apix, fill_ctf
     from refine2d.stacks.opening import open_source
 
     source = open_source(values["input"])
     _check_repeats(source, values)
-    known = (None if values[name] == "auto" else values[name] for name in ("voltage", "cs", "ac"))
+    apix, *known = (
+        None if values[name] == "auto" else values[name] for name in ("apix", "voltage", "cs", "ac")
+    )
+    fill_apix(source, apix)
     if source.ctf is not None:
         fill_ctf(source, values["ctf"], *known)
     return values["input"], tuple(source.files()[1:]), source.n, source.box, source.optics[0].apix
