@@ -2,6 +2,7 @@
 
 import itertools
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refine2d import options, run
+from refine2d import options, run, simulate
 from refine2d.errors import UserError
 from refine2d.stacks.hdf import write_hdf
 from refine2d.stacks.mrc import write_mrcs
@@ -58,6 +59,42 @@ def test_a_touched_input_is_the_same_input(values):
     run.write("r2d_01", run.open_run("r2d_01", values()))
     os.utime("p.mrcs", (1, 1))
     run.open_run("r2d_01", values())
+
+
+def test_a_moved_stack_is_the_same_input(values):
+    first = run.open_run("r2d_01", values())
+    run.write("r2d_01", first)
+    Path("data").mkdir()
+    Path("p.mrcs").rename("data/p.mrcs")
+    now = replace(values(), base=values().base | {"input": "data/p.mrcs"})
+    stack("p.mrcs", seed=1)  # another one in its place
+    found = run.open_run("r2d_01", now)
+    assert found == replace(first, input="data/p.mrcs")
+    run.write("r2d_01", found)
+    assert run.load("r2d_01") == found
+
+
+def test_a_moved_table_finds_its_stacks_anew(values):
+    Path("data").mkdir()
+    stack("data/q.mrcs")
+    Path("data/all.lst").write_text("".join(f"{i}\tq.mrcs\n" for i in range(60)))
+    first = run.open_run("r2d_01", values(input="data/all.lst"))
+    assert first.files == ("data/q.mrcs",)
+    run.write("r2d_01", first)
+    Path("data").rename("moved")
+    found = run.open_run("r2d_01", values(input="moved/all.lst"))
+    assert found == replace(first, input="moved/all.lst", files=("moved/q.mrcs",))
+    assert found.places != first.places
+    stack("moved/q.mrcs", seed=1)
+    assert "r2d_01 holds a run on another input (data/all.lst" in refused(
+        "r2d_01", values(input="moved/all.lst")
+    )
+
+
+def test_another_name_of_the_same_file_changes_nothing(values, tmp_path):
+    first = run.open_run("r2d_01", values())
+    run.write("r2d_01", first)
+    assert run.open_run("r2d_01", values(input=str(tmp_path / "p.mrcs"))) == first
 
 
 @pytest.mark.parametrize("other", [{"n": 61}, {"seed": 1}])
@@ -170,6 +207,15 @@ def test_the_demo_is_known_before_it_exists(tmp_path, monkeypatch):
     found = run.open_run("demo/r2d_01", options.read({}, SCHEMA))
     assert found.input == "demo/particles.star" and found.n > 0
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_demo_of_another_version_is_another_input(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    now = options.read({}, SCHEMA)
+    run.write("r2d_01", run.open_run("r2d_01", now))
+    assert run.open_run("r2d_01", now) == run.load("r2d_01")
+    monkeypatch.setattr(simulate, "DEMO", replace(simulate.DEMO, n=700))
+    assert "r2d_01 holds a run on another input (demo/particles.star" in refused("r2d_01", now)
 
 
 def test_a_chunk_is_a_minute_of_one_core_at_most(values):

@@ -48,7 +48,7 @@ rule particles:
         runtime=minutes("particles"),
     params:
         options=opts("apix", "voltage", "cs", "ac", "ctf", "subset"),
-        run=facts("n_input", "box", "apix", "working_box"),
+        run=facts("n_input", "box", "apix", "working_box", "places"),
         code=code("particles"),
     message:
         "Joining the pieces; noise spectra and CTF parameters"

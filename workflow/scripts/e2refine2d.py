@@ -227,6 +227,8 @@ def resumed(folder: Path, given: dict, schema: dict) -> tuple[dict, tuple[dict, 
     config = read(started, given)
     if not isinstance(config, dict) or "input" not in config:
         raise UserError(f"{folder} was not started by e2refine2d.py: give --input and its other options too.")
+    if "input" in given:  # it may have been moved
+        config = config | {"input": given["input"]}
     known = schema["properties"]
     now = options.read(config, schema, folder / CHANGES).at(complete(folder) + 1)
     wanted = options.read(config | given, schema).base

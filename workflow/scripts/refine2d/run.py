@@ -67,6 +67,11 @@ class Run:
         """Number of chunks."""
         return -(-self.n // self.chunk)
 
+    @property
+    def places(self) -> str:
+        """Digest of where the stacks lie, which lists of particles say."""
+        return hashlib.sha256(repr(self.files).encode()).hexdigest()
+
     def rows(self, chunk: int) -> tuple[int, int]:
         """First row of a chunk and the row after its last."""
         return chunk * self.chunk, min(self.n, (chunk + 1) * self.chunk)
@@ -104,7 +109,8 @@ def open_run(folder: str, given: options.Options, check: bool = True) -> Run:
 
 def _checked(folder: str, recorded: Run, values: dict) -> Run:
     """The recorded run, if it is one on the input of the options."""
-    if _fingerprint(values, recorded) != recorded.fingerprint:
+    run = _located(recorded, DEMO_STAR if values["input"] == DEMO else values["input"])
+    if not run:
         raise UserError(
             f"{folder} holds a run on another input ({recorded.input}, {recorded.n_input} images): "
             "give another path, or remove that folder."
@@ -115,7 +121,31 @@ def _checked(folder: str, recorded: Run, values: dict) -> Run:
             f"{folder} was created with subset={recorded.subset} and has {recorded.n} particles, "
             f"now it would have {n}: give another path, or remove that folder."
         )
-    return recorded
+    if run != recorded:
+        print(
+            f"{run.input} or its stacks were elsewhere when {folder} was made: what was made of them is made again."
+        )
+    return run
+
+
+def _located(recorded: Run, path: str) -> Run | None:
+    """The recorded run, its input where it was or, if it was moved, at the path; None if another one is there."""
+    from refine2d.stacks.opening import open_source
+
+    given = replace(recorded, input=path)
+    if _intact(recorded):
+        return recorded if given == recorded or _intact(given) else None
+    if path != DEMO_STAR:
+        given = replace(given, files=tuple(open_source(path).files()[1:]))
+    return given if _intact(given) else None
+
+
+def _intact(run: Run) -> bool:
+    """Whether all files of the input are there and as they were."""
+    try:
+        return _digest(run.input, run.files) == run.fingerprint
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def load(folder: str) -> Run | None:
@@ -187,7 +217,7 @@ def _create(values: dict) -> Run:
     return Run(
         input=path,
         files=stacks,
-        fingerprint=_digest(path, stacks, n_input),
+        fingerprint=_digest(path, stacks),
         n_input=n_input,
         n=n,
         box=box,
@@ -279,17 +309,9 @@ def _check_initial(run: Run, values: dict) -> None:
         )
 
 
-def _fingerprint(values: dict, recorded: Run) -> str:
-    """The fingerprint that the input of the options has now."""
-    if values["input"] == DEMO:
-        path, stacks, n, *_ = _demo()
-        return _digest(path, stacks, n)
-    return _digest(values["input"], recorded.files, recorded.n_input)
-
-
-def _digest(path: str, stacks: tuple[str, ...], n: int) -> str:
+def _digest(path: str, stacks: tuple[str, ...]) -> str:
     if path == DEMO_STAR:  # it may not exist yet
-        return f"demo of {n} particles"
+        return f"demo of {_demo()[2]} particles"
     total = hashlib.sha256()
     for file in (path, *_spread(stacks)):
         total.update(_sampled(Path(file)))
@@ -298,10 +320,7 @@ def _digest(path: str, stacks: tuple[str, ...], n: int) -> str:
 
 def _sampled(path: Path) -> bytes:
     """Digest of a file's size and of bytes at places spread evenly over it."""
-    try:
-        size = path.stat().st_size
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing: the run's input refers to it.") from None
+    size = path.stat().st_size
     if path.is_dir():  # a Zarr array
         parts = sorted((str(part.relative_to(path)), part.stat().st_size) for part in path.rglob("*"))
         return hashlib.sha256(repr(parts).encode()).digest()

@@ -1,0 +1,21 @@
+"""An input that was moved: the run goes on with it where it is now."""
+
+
+def test_a_run_goes_on_with_an_input_that_was_moved(continued):
+    (continued.folder / "data").rename(continued.folder / "elsewhere")
+    now = ("input=elsewhere/particles.star", "exclude=elsewhere/exclude.txt")
+    before = continued.results()
+    printed = continued.run(*now)
+    assert (
+        "The input of run has moved to elsewhere/particles.star: what was made of it is made again."
+        in printed
+    )
+    after = continued.results()
+    assert after["classes.mrcs"] == before["classes.mrcs"]
+    assert b"elsewhere/particles.mrcs" in after["particles.lst"]
+    assert continued.planned(*now) == {}
+
+
+def test_stacks_that_were_moved_alone_are_found(continued):
+    (continued.folder / "data/particles.mrcs").rename(continued.folder / "particles.mrcs")
+    assert continued.planned()["particles"] == 1
