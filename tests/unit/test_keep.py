@@ -1,5 +1,8 @@
 """The first iterations of a run."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from refine2d.errors import UserError
@@ -7,12 +10,14 @@ from refine2d.keep import branch, cut, iteration
 
 START = ["run.json", "particles/00.h5", "particles.h5", "particles.lst", "input_fp.hdf", "classmx_00.hdf"]
 START += ["classes_init.hdf", "classes_init/00.hdf"]
+RULES = Path(__file__).parents[2] / "workflow/rules"
+MINE = ["notes_of_mine.txt", "my_notes_03.txt", "figures_03/a.png", "classes_03.png", "input_03.hdf"]
 RESULTS = ["classes.mrcs", "classes_full/00.hdf", "sets/class_03.lst", "report.html", "particles.star"]
 
 
 @pytest.fixture
 def run(tmp_path):
-    names = [*START, *RESULTS, "notes_of_mine.txt", "options.yaml"]
+    names = [*START, *RESULTS, *MINE, "options.yaml", "classes_03.hdf.damaged"]
     for yy in ("01", "02", "03"):
         names += [f"state_{yy}.json", f"simmx_{yy}/00.h5", f"input_{yy}_proj.hdf", f"classes_{yy}.hdf"]
     for name in names:
@@ -39,9 +44,17 @@ def test_the_iteration_of_a_file():
     ]
 
 
+def test_all_that_the_rules_write_for_an_iteration_is_known():
+    text = "".join(path.read_text() for path in RULES.glob("*.smk"))
+    made = {name.split("/")[0] for name in re.findall(r'at\("([^"]*\{YY\}[^"]*)"\)', text)}
+    made -= {"logs", "benchmarks"}
+    assert len(made) == 12
+    assert [name for name in made if iteration(name.replace("{YY}", "07")) != 7] == []
+
+
 def test_later_iterations_and_results_are_removed_and_nothing_else(run):
     cut(run, 2)
-    assert names(run) == {*START, "notes_of_mine.txt", "options.yaml"} | of("01", "02")
+    assert names(run) == {*START, *MINE, "options.yaml"} | of("01", "02")
 
 
 def test_a_branch_shares_its_files(run):

@@ -7,7 +7,11 @@ from pathlib import Path
 
 from refine2d.errors import UserError
 
-ITERATION = re.compile(r"_(\d\d)(?=[._]|$)")
+ITERATION = re.compile(
+    r"((classes|simmx)_\d\d"
+    r"|((allrefs|aliref|basis|simmx|classmx|classes|resultmx)_\d\d|input_\d\d_proj)\.hdf"
+    r"|state_\d\d\.json|quality_\d\d\.tsv)(\.damaged)?"
+)
 START = re.compile(
     r"run\.json|particles|particles\.(h5|lst)|input_fp.*\.hdf|classmx_00\.hdf|classes_init(\.hdf)?"
 )
@@ -62,8 +66,7 @@ def branch(run: str | Path, last: int, new: str | Path) -> int:
 
 def iteration(name: str) -> int:
     """The iteration that a file or folder of a run belongs to; 0 for none."""
-    found = ITERATION.search(name)
-    return int(found[1]) if found else 0
+    return int(re.search(r"\d\d", name)[0]) if ITERATION.fullmatch(name) else 0
 
 
 def _is_result(name: str) -> bool:
