@@ -155,11 +155,14 @@ def options_of(given: argparse.Namespace, schema: dict) -> dict:
     empty = [name for name, value in config.items() if value in ("", "None") and name not in names.OPTIONS]
     for name in empty:
         del config[name]
-    return {name: typed(config[name]) for name in schema["properties"] if name in config}
+    rules = schema["properties"].items()
+    return {name: typed(config[name], rule) for name, rule in rules if name in config}
 
 
-def typed(value):
-    """A flag's value as YAML would read it; text stays text."""
+def typed(value, rule: dict):
+    """A flag's value as YAML would read it; text stays text, and so does all that the schema wants as text."""
+    if rule.get("type") == "string":
+        return value
     if isinstance(value, str) and re.fullmatch(r"-?\d+", value):
         return int(value)
     if isinstance(value, str) and re.fullmatch(r"-?\d*\.?\d+(e-?\d+)?", value):
