@@ -43,3 +43,12 @@ def config(path):
 def test_a_path_is_text_whatever_it_looks_like(path):
     prepare(*INPUT, f"--path={path}")
     assert config(path) == {"input": "p.mrcs", "path": path, "ncls": 4}
+
+
+def test_changes_that_are_a_single_mapping_are_kept_when_a_run_is_resumed():
+    started()
+    Path("r1/options.yaml").write_text("from: 2\nclasskeep: 0.7\n")
+    prepare("--resume", "--path=r1", "--iter=2", "--classiter=2")
+    changes = yaml.safe_load(Path("r1/options.yaml").read_text())
+    assert changes == [{"from": 2, "classkeep": 0.7}, {"from": 2, "classiter": 2}]
+    prepare("--resume", "--path=r1", "--iter=3")
