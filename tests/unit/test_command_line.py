@@ -52,3 +52,15 @@ def test_changes_that_are_a_single_mapping_are_kept_when_a_run_is_resumed():
     changes = yaml.safe_load(Path("r1/options.yaml").read_text())
     assert changes == [{"from": 2, "classkeep": 0.7}, {"from": 2, "classiter": 2}]
     prepare("--resume", "--path=r1", "--iter=3")
+
+
+def test_a_run_in_use_keeps_its_config_and_changes():
+    started("--iter=1")
+    before = config("r1")
+    Path("r1/lock.json").write_text(lock.json.dumps(lock._owner(os.getppid())))
+    for flags in ((*INPUT, "--iter=3"), ("--resume", "--iter=3", "--classiter=2")):
+        with pytest.raises(UserError, match="r1 is in use by process"):
+            prepare(*flags, "--path=r1")
+    prepare("--resume", "--path=r1", "--check")
+    assert config("r1") == before
+    assert not Path("r1/options.yaml").exists()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-from refine2d import names, options, run
+from refine2d import lock, names, options, run
 from refine2d.errors import UserError
 from refine2d.files import atomic
 from refine2d.stacks.flipped import phase_flipped
@@ -129,6 +129,7 @@ def prepare(given: argparse.Namespace, schema: dict) -> list[str] | None:
             f"classes, {values.base['iter']} iterations, in {folder}. Nothing was done."
         )
         return None
+    lock.check(str(folder))
     write(folder / CONFIG, config)
     if new:
         before = read(changes, []) or []

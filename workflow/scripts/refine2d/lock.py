@@ -40,10 +40,7 @@ def take(folder: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         while not _create(path, mine):
-            held = _read(path)
-            if held and (reason := _in_use(folder, held)):
-                raise UserError(reason)
-            _remove(path, held)
+            _remove(path, check(folder))
     except OSError as error:
         raise UserError(f"path is {folder}, but nothing can be written there: {error.strerror}.") from None
     atexit.register(_remove, path, mine)
@@ -52,6 +49,20 @@ def take(folder: str) -> None:
     files.bring_to_now(folder)
     os.environ[VARIABLE] = os.path.realpath(folder)
     _pass_on_sigterm(folder)
+
+
+def check(folder: str) -> dict | None:
+    """The lock that a killed workflow left in a run's folder, if there is one.
+
+    Raises
+    ------
+    UserError
+        Where another workflow holds the lock, or may do so on another host.
+    """
+    held = _read(Path(folder, NAME))
+    if held and (reason := _in_use(folder, held)):
+        raise UserError(reason)
+    return held
 
 
 def clear(folder: str) -> None:
