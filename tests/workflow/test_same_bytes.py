@@ -59,6 +59,19 @@ def test_a_converged_run_hands_its_files_on(continued):
     assert continued.planned("iter=3", "minchange=1000") == {}
 
 
+def test_options_that_change_after_it_has_converged_hold(continued):
+    continued.run("iter=2", "minchange=1000")
+    changes = "- {from: 3, classkeep: 0.5}\n- {from: 5, minchange: 0}\n"
+    (continued.folder / "run/options.yaml").write_text(changes)
+    continued.run("iter=5", "minchange=1000")
+    states = [json.loads((continued.folder / f"run/state_0{i}.json").read_text()) for i in range(1, 6)]
+    assert [state["iteration"] for state in states] == [1, 1, 3, 3, 5]
+    assert [state["converged"] for state in states] == [True, True, True, True, False]
+    classes = [(continued.folder / f"run/classes_0{i}.hdf").read_bytes() for i in range(1, 6)]
+    assert classes[0] == classes[1] != classes[2] == classes[3] != classes[4]
+    assert continued.planned("iter=5", "minchange=1000") == {}
+
+
 @pytest.mark.parametrize("name", ["classes_02.hdf", "classmx_02.hdf"])
 def test_one_file_alone_is_rerun_to_the_same_bytes(continued, name):
     before = (continued.folder / "run" / name).read_bytes()

@@ -146,6 +146,14 @@ def before(name, first=[]):
     return file
 
 
+def state_before(wildcards):
+    """An input function: the state of the iteration before, unless options change from this one on."""
+    iteration = int(wildcards.YY)
+    if iteration == 1 or resolved(iteration) != resolved(iteration - 1):
+        return []
+    return at(f"state_{iteration - 1:02d}.json")
+
+
 def members_before(wildcards):
     """An input function: the pieces with the members of the averages that an iteration starts from, if they have any."""
     iteration = int(wildcards.YY) - 1
@@ -159,13 +167,18 @@ def members_before(wildcards):
 # unseen, so that options reach a rule as one dictionary.
 
 
+def resolved(iteration):
+    """All options in an iteration, as the numbers that the steps work with."""
+    return option.resolve(OPTIONS.at(iteration), RUN.n, RUN.box, RUN.apix)
+
+
 def opts(*names, iteration=None):
     """The options that a rule works with, those of its own iteration."""
 
     def values(wildcards):
         now = int(getattr(wildcards, "YY", 0)) if iteration is None else int(iteration)
-        resolved = option.resolve(OPTIONS.at(now), RUN.n, RUN.box, RUN.apix)
-        return {name: resolved[name] for name in names}
+        found = resolved(now)
+        return {name: found[name] for name in names}
 
     return values
 

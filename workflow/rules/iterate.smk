@@ -1,5 +1,5 @@
-# One iteration YY. Each step also reads the state of the iteration before: once that says converged, it hands its
-# predecessor's file on.
+# One iteration YY. Each step also reads the state of the iteration before, unless options change in between: once that
+# says converged, it hands its predecessor's file on.
 
 
 rule allrefs:
@@ -7,7 +7,7 @@ rule allrefs:
         particles=at("particles.h5"),
         classes=before("classes_{YY}.hdf", first=at("classes_init.hdf")),
         members=members_before,
-        state=before("state_{YY}.json"),
+        state=state_before,
     output:
         allrefs=at("allrefs_{YY}.hdf"),
         basis=at("basis_{YY}.hdf"),
@@ -48,7 +48,7 @@ rule simmx_piece:
         particles=at("particles.h5"),
         aliref=at("aliref_{YY}.hdf"),
         basis=at("basis_{YY}.hdf"),
-        state=before("state_{YY}.json"),
+        state=state_before,
     output:
         at("simmx_{YY}/{chunk}.h5"),
     log:
@@ -87,7 +87,7 @@ rule classmx:
         allrefs=at("allrefs_{YY}.hdf"),
         basis=at("basis_{YY}.hdf"),
         pieces=all_chunks("simmx_{YY}/{chunk}.h5"),
-        state=before("state_{YY}.json"),
+        state=state_before,
     output:
         projections=at("input_{YY}_proj.hdf"),
         classmx=at("classmx_{YY}.hdf"),
@@ -118,7 +118,7 @@ rule classes_piece:
         allrefs=at("allrefs_{YY}.hdf"),
         basis=at("basis_{YY}.hdf"),
         classmx=at("classmx_{YY}.hdf"),
-        state=before("state_{YY}.json"),
+        state=state_before,
     output:
         at("classes_{YY}/{group}.hdf"),
     log:
@@ -166,7 +166,7 @@ rule classes:
         pieces=all_groups("classes_{YY}/{group}.hdf"),
         allrefs=at("allrefs_{YY}.hdf"),
         classmx_before=before("classmx_{YY}.hdf", first=FIRST_CLASSES),
-        state=before("state_{YY}.json"),
+        state=state_before,
     output:
         classes=at("classes_{YY}.hdf"),
         resultmx=at("resultmx_{YY}.hdf"),

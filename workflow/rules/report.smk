@@ -13,7 +13,7 @@ rule summary:
         basis=at("basis_{YY}.hdf"),
         projections=at("input_{YY}_proj.hdf"),
         now=at("state_{YY}.json"),
-        state=before("state_{YY}.json"),
+        state=state_before,
     output:
         simmx=at("simmx_{YY}.hdf"),
         quality=at("quality_{YY}.tsv"),
