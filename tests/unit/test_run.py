@@ -169,12 +169,23 @@ def test_an_image_under_two_names_is_one_image(values):
 def test_starting_averages_are_looked_at_before_anything_runs(values):
     write_hdf("a.hdf", np.ones((3, 32, 32), np.float32))
     write_hdf("b.hdf", np.ones((4, 30, 30), np.float32))
-    write_hdf("c.hdf", np.ones((4, 32, 32), np.float32))
+    images = np.zeros((4, 32, 32), np.float32)
+    images[1, 16, 16] = 1  # the others are blank
+    write_hdf("c.hdf", images)
+    write_hdf("blank.hdf", np.ones((4, 32, 32), np.float32))
+    images[2, 5, 5] = np.nan
+    write_hdf("nan.hdf", images)
     assert "a.hdf has 3 averages, but ncls is 4: give ncls=3." in refused("r2d_01", values(initial="a.hdf"))
     assert "b.hdf has averages of 30 pixels, but the particles have 32" in refused(
         "r2d_01", values(initial="b.hdf")
     )
     run.open_run("r2d_01", values(initial="c.hdf"))
+    assert refused("r2d_01", values(initial="nan.hdf")) == (
+        "nan.hdf: average 2 has values that are not finite (NaN or infinite): replace it."
+    )
+    assert refused("r2d_01", values(initial="blank.hdf")) == (
+        "blank.hdf: every average has the same value everywhere: give averages that show something."
+    )
 
 
 def test_all_that_does_not_fit_is_said_at_once(values):

@@ -294,7 +294,9 @@ def _sized(run: Run, given: options.Options) -> Run:
 
 
 def _check_initial(run: Run, values: dict) -> None:
-    """Whether the starting averages are as many and as large as they must be."""
+    """Whether the starting averages are as many and as large as they must be, and show something."""
+    import numpy as np
+
     from refine2d.stacks.opening import open_source
 
     averages = open_source(values["initial"])
@@ -306,6 +308,15 @@ def _check_initial(run: Run, values: dict) -> None:
         raise UserError(
             f"{values['initial']} has averages of {averages.box} pixels, but the particles have {run.box}"
             + (f" (at the working size {run.working_box})." if run.working_box != run.box else ".")
+        )
+    images = averages.images(np.arange(averages.n))
+    if len(bad := np.flatnonzero(~np.isfinite(images).all((1, 2)))):
+        raise UserError(
+            f"{values['initial']}: average {bad[0]} has values that are not finite (NaN or infinite): replace it."
+        )
+    if not np.ptp(images, axis=(1, 2)).any():
+        raise UserError(
+            f"{values['initial']}: every average has the same value everywhere: give averages that show something."
         )
 
 
