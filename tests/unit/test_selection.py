@@ -1,10 +1,14 @@
 """Chosen classes: the file that says which, and their particles."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import yaml
 
+import select_classes
 from refine2d.errors import UserError
+from refine2d.files import write_json
 from refine2d.report.collect import Report
 from refine2d.selection import Selection, read_selection, suggested, write_chosen, write_selection
 from refine2d.stacks.mrc import write_mrcs
@@ -75,3 +79,18 @@ def test_the_suggestion_marks_every_class():
     report.run, report.iteration = RUN, 4
     report.quality = type("Quality", (), {"keep": np.array([True, False, True])})
     assert suggested(report) == Selection(RUN, 4, (0, 2), (1,))
+
+
+def test_the_iteration_of_the_results_counts_not_the_last_that_is_there(tmp_path, monkeypatch):
+    """`iter` may have been lowered, or raised by a command that was interrupted."""
+    monkeypatch.setattr(select_classes, "load", lambda folder: SimpleNamespace())
+    monkeypatch.setattr(select_classes, "choose", lambda folder, last, *_: last)
+    for name in ("classes.mrcs", "state_01.json", "state_02.json"):
+        (tmp_path / name).touch()
+    parameters = tmp_path / "0_refine2d_parms.json"
+    for iterations in (1, 2):
+        write_json(parameters, {"iter": iterations})
+        assert select_classes.main(tmp_path, "mine.yaml", tmp_path) == iterations
+    write_json(parameters, {"iter": 3})
+    with pytest.raises(UserError, match="holds no finished run"):
+        select_classes.main(tmp_path, "mine.yaml", tmp_path)

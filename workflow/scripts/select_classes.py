@@ -4,6 +4,7 @@ python workflow/scripts/select_classes.py r2d_01 selection.yaml
 """
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -14,10 +15,12 @@ from refine2d.selection import choose
 
 def main(folder: Path, selection: str, target: Path) -> str:
     """What was written."""
-    run, states = load(str(folder)), sorted(folder.glob("state_*.json"))
-    if run is None or not states or not (folder / "classes.mrcs").exists():
+    run, parameters = load(str(folder)), folder / "0_refine2d_parms.json"
+    last = json.loads(parameters.read_text())["iter"] if parameters.exists() else 0
+    made = folder / f"state_{last:02d}.json", folder / "classes.mrcs"
+    if run is None or not all(path.exists() for path in made):
         raise UserError(f"{folder} holds no finished run.")
-    return choose(folder, int(states[-1].stem[-2:]), vars(run), selection, target)
+    return choose(folder, last, vars(run), selection, target)
 
 
 if __name__ == "__main__":
