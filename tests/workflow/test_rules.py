@@ -1,11 +1,15 @@
 """Rules that behave: what a change reruns, and what it leaves alone."""
 
 import json
+import os
 import re
 import shutil
 
+import numpy as np
 import pytest
 from small_project import ROOT, Project
+
+from refine2d.stacks.mrc import write_mrcs
 
 RESULTS = {"classes_full_piece": 2} | dict.fromkeys(
     (
@@ -52,6 +56,20 @@ def test_a_touched_input_reruns_nothing(continued):
     (continued.folder / "data/particles.star").touch()
     (continued.folder / "data/particles.mrcs").touch()
     assert continued.planned() == {}
+
+
+def test_new_starting_averages_are_seen_and_a_touch_of_them_is_not(particles, tmp_path):
+    project = particles.copy(tmp_path / "project")
+    averages = project.folder / "data/initial.mrcs"
+    images = np.random.default_rng(0).normal(size=(4, 32, 32)).astype(np.float32)
+    write_mrcs(averages, images, 7.0, 4, 32)
+    options, flags = ("initial=data/initial.mrcs",), ("run/classes_init.hdf",)
+    project.run(*options, flags=flags)
+    averages.touch()
+    assert project.planned(*options, flags=flags) == {}
+    write_mrcs(averages, -images, 7.0, 4, 32)
+    os.utime(averages, (1, 1))
+    assert project.planned(*options, flags=flags) == {"classes_init": 1}
 
 
 def test_more_iterations_are_added(continued):

@@ -197,6 +197,11 @@ def facts(*names):
     return {name: getattr(RUN, name) for name in names}
 
 
+def starting_averages(wildcards):
+    """Digest of the user's starting averages: what they show counts, not when they were touched."""
+    return runs.images_digest(OPTIONS.base["initial"])
+
+
 def rows(wildcards):
     """The rows of a chunk."""
     start, stop = RUN.rows(int(wildcards.chunk))

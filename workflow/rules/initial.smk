@@ -72,6 +72,7 @@ if OPTIONS.base["initial"]:
         params:
             options=opts("mask_diameter", "maxshift", "mirror", "simalign", "simralign"),
             run=facts("box", "apix", "working_box"),
+            averages=starting_averages,
             code=code("classes_given"),
         message:
             "Start: the averages of {input.averages}"

@@ -320,6 +320,16 @@ def _check_initial(run: Run, values: dict) -> None:
         )
 
 
+def images_digest(path: str) -> str:
+    """Digest of all pixels of a small stack."""
+    import numpy as np
+
+    from refine2d.stacks.opening import open_source
+
+    source = open_source(path)
+    return hashlib.sha256(source.images(np.arange(source.n)).tobytes()).hexdigest()[:16]
+
+
 def _digest(path: str, stacks: tuple[str, ...]) -> str:
     if path == DEMO_STAR:  # it may not exist yet
         return f"demo of {_demo()[2]} particles"
