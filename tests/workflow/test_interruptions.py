@@ -7,10 +7,12 @@ import subprocess
 import time
 
 import h5py
+import numpy as np
 import pytest
 from interrupting import Tally, interrupt
 
 from refine2d import lock
+from refine2d.stacks.hdf import write_hdf
 
 SEED, KILLS = 4, 10
 
@@ -128,6 +130,16 @@ def test_a_damaged_table_is_made_again_alone(continued):
     assert continued.planned()["classmx"] == 1 and "simmx_piece" not in continued.planned()
     continued.run()
     assert different(continued.results(), before) == []
+
+
+def test_a_damaged_result_is_found_whatever_the_folder_is_called(particles, tmp_path):
+    project = particles.copy(tmp_path / "project")
+    result = project.folder / "run[1]/basis_02.hdf"
+    result.parent.mkdir()
+    write_hdf(result, np.ones((1, 32, 32), np.float32))
+    result.write_bytes(result.read_bytes()[:-100])
+    told = project.call("path=run[1]", flags=("run[1]/particles.lst",))
+    assert told.returncode == 1 and "run[1]/basis_02.hdf is damaged" in told.stdout
 
 
 def test_the_lock_of_a_command_killed_at_its_very_end_goes_with_the_next(continued):

@@ -64,7 +64,7 @@ def keep_run():
 
 def check_results():
     """Called at the end: also what no later step has read is compared with its checksum."""
-    damaged = set_damaged_aside(glob.glob(at("*.hdf")))
+    damaged = set_damaged_aside(glob.glob(f"{glob.escape(PATH)}/*.hdf"))
     if damaged:
         sys.exit(
             f"\n{damaged[0]} is damaged: it is not what was written. It was set aside as {damaged[0]}.damaged; "
