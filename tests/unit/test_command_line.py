@@ -31,7 +31,7 @@ def prepare(*flags):
 def started(*flags):
     """A run that was started in r1, and has done one iteration."""
     prepare(*INPUT, "--path=r1", *flags)
-    run.write("r1", run.open_run("r1", e2refine2d.options.read(config("r1"), SCHEMA).base))
+    run.write("r1", run.open_run("r1", e2refine2d.options.read(config("r1"), SCHEMA)))
     Path("r1/state_01.json").write_text("{}")
 
 
