@@ -192,7 +192,7 @@ def test_full_size_averages_by_the_same_name(text):
     images, poses, transfer = particles(image, 80, noise=1.0)
 
     class Input:
-        number, input_apix, apix = np.arange(80), APIX, APIX
+        number, input_apix, apix, gain = np.arange(80), APIX, APIX, np.ones(80)
 
         def transfer(self, rows, size):
             return transfer[rows]

@@ -251,7 +251,7 @@ def test_full_size_average_from_original_pixels(box, invert, spread):
     source.images = lambda numbers: images[numbers].astype(np.float32)
 
     class Full:
-        number, input_apix, apix = np.arange(count), APIX * BOX / box, working
+        number, input_apix, apix, gain = np.arange(count), APIX * BOX / box, working, np.ones(count)
 
         def transfer(self, rows, size):
             return ctf(table(count, 2)[rows], size, APIX * BOX / size)
@@ -267,7 +267,8 @@ def test_full_size_average_from_original_pixels(box, invert, spread):
     assert likeness(average, image) > 0.95
 
 
-def test_full_size_average_of_weighted_images():
+@pytest.mark.parametrize("gain", [1, 0.5])
+def test_full_size_average_of_weighted_images(gain):
     image, count = picture(5, 72), 20
     images, poses, _ = particles(image, count, noise=1.0)
     source = type("Input", (), {"box": 72, "images": lambda self, numbers: images[numbers]})()
@@ -278,6 +279,7 @@ def test_full_size_average_of_weighted_images():
             "number": np.arange(count),
             "input_apix": 1.0,
             "apix": 1.0,
+            "gain": np.full(count, gain, np.float32),
             "transfer": lambda self, rows, size: np.ones((len(rows), size, size // 2 + 1), np.float32),
             "premultiplied": lambda self, rows: np.zeros(len(rows), bool),
         },
@@ -285,7 +287,8 @@ def test_full_size_average_of_weighted_images():
     rules = 0.4 * 72, False, Averager("mean")
     some, rows = np.arange(count) < 5, np.arange(count)
     weighted = fullsize.full_average(source, store, rows, poses, *rules, factors=np.float32(4 * some))
-    alone = fullsize.full_average(source, store, rows[some], poses[some], *rules)
+    store.gain = np.ones(count, np.float32)
+    alone = gain * fullsize.full_average(source, store, rows[some], poses[some], *rules)
     np.testing.assert_allclose(weighted, alone, atol=1e-4 * np.abs(alone).max())
 
 

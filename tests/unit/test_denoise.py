@@ -45,6 +45,12 @@ def test_the_energy_of_noise_and_its_variance_along_components_are_told_by_halve
     assert denoise.per_component(energies) == pytest.approx(nothing.mean(), rel=0.1)
 
 
+def test_a_few_averages_of_junk_change_little_of_what_counts_as_noise():
+    energies = list(np.linspace(20, 40, 17))
+    with_junk = denoise.per_component([*energies, 900, 600, 400])
+    assert with_junk == pytest.approx(np.mean(energies) / 20, rel=0.1)
+
+
 def test_averages_without_noise_stay_as_they_are():
     noisy = with_noise(planted(10)[0])
     assert denoise.together(noisy, 0.0) is noisy

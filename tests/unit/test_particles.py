@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from refine2d import fourier, input_rows, normalize, optics, particles, prepare, working
 from refine2d.ctf import CtfTable, ctf
 from refine2d.errors import UserError
+from refine2d.names import parse
+from refine2d.normalizers import NormalizedStore
 
 BOX, APIX, RADIUS = 48, 4.0, 18
 
@@ -292,6 +294,19 @@ def test_store_can_be_moved_and_read_by_others(tmp_path, monkeypatch):
     assert np.array_equal(moved.images(np.arange(100)), images)
     with h5py.File(tmp_path / "moved/particles.h5") as file:
         assert np.array_equal(file["images"][:], images)
+
+
+def test_an_image_far_stronger_than_others_is_weakened_as_it_is_read(tmp_path):
+    source = FakeSource(noisy(80), table(80))
+    source.pixels[41, 20:26, 20:26] += 100
+    store = build(tmp_path, source)
+    assert np.flatnonzero(store.gain < 1).tolist() == [41]
+    before = prepare.prepare(source.pixels, BOX, RADIUS)[0]
+    assert np.allclose(store.images([40, 41]), before[[40, 41]] * [[[1]], [[store.gain[41]]]], atol=1e-5)
+    edgemean = NormalizedStore(tmp_path / "particles.h5", parse("classnormproc", "normalize.edgemean"), RADIUS)
+    for each in (store, edgemean):
+        power = (each.images(np.arange(80)) ** 2).sum((1, 2))
+        assert power[41] < 3 * np.median(power) < (before[41] ** 2).sum() / 3
 
 
 def test_excluded_and_bad_rows_stay_but_count_for_nothing(tmp_path):

@@ -7,7 +7,8 @@ DARK = -5  # mean contrast in standard errors below which protein looks dark
 with job(snakemake) as task:
     from refine2d.input_rows import read_numbers, select
     from refine2d.optics import fill_apix, fill_ctf
-    from refine2d.prepare import contrast_score, merge, report
+    from refine2d.outliers import REASON
+    from refine2d.prepare import contrast_score, listed, merge, report
     from refine2d.stacks.lst import write_lst
     from refine2d.stacks.opening import open_source
 
@@ -24,5 +25,7 @@ with job(snakemake) as task:
     task.say(f"{store.used.sum()} of {store.n} particles are used, box {store.box} at {store.apix:.3g} A/px")
     for phrase in report(number, store.bad):
         task.say(f"left out: {phrase}")
+    if (strong := store.number[store.gain < 1]).size:
+        task.say(f"weakened: {len(strong)} {REASON}: {listed(strong)}")
     if contrast_score(store.contrast, store.used) < DARK:
         task.say("The particles look dark on a bright ground: if they are, set invert to true.")

@@ -71,6 +71,7 @@ def full_average(
         images = flatten(source.images(store.number[block]), background)
         images *= (-1 if invert else 1) / deviation(images, background)[:, None, None].astype(np.float32)
         images = normalized(images, normalizer, mask_radius)
+        images *= store.gain[block, None, None]
         if factors is not None:
             images *= factors[first : first + step, None, None]
         power += noise_power(images, mask).sum(0)

@@ -56,7 +56,7 @@ class NormalizedStore(ParticleStore):
     def __init__(self, path, named: Named, mask_radius: float):
         super().__init__(path)
         self._named, self._mask_radius = named, mask_radius
-        self._scale = np.ones(self.n, np.float32)
+        self._scale = self.gain.copy()
         used = np.flatnonzero(self.used)
         sample = self.images(used[:: max(1, len(used) // SAMPLE)])
         background = sample[:, outside(self.box, mask_radius)].astype(np.float64)
@@ -66,7 +66,7 @@ class NormalizedStore(ParticleStore):
         """As in `ParticleStore`."""
         rows = np.atleast_1d(rows)
         return (
-            normalized(super().images(rows), self._named, self._mask_radius) * self._scale[rows, None, None]
+            normalized(self._prepared(rows), self._named, self._mask_radius) * self._scale[rows, None, None]
         )
 
     def fit(self, rows: np.ndarray, alignments: np.ndarray, image: np.ndarray) -> None:

@@ -42,6 +42,8 @@ class ParticleStore:
         Optics group.
     contrast : float32 array (n,)
         See `prepare.prepare`.
+    gain : float32 array (n,)
+        What images are multiplied by as they are read: less than 1 where they are far stronger than others, see `outliers`.
     ctf_mode : str
     noise : float32 array (groups, rings)
         Noise power before any multiplication by the CTF.
@@ -51,7 +53,7 @@ class ParticleStore:
         self._path, self._folder = path, Path(path).parent
         with h5py.File(path) as file:
             self._crc = read(file, "crc")
-            for name in ("number", "used", "bad", "contrast", "group", "noise"):
+            for name in ("number", "used", "bad", "contrast", "gain", "group", "noise"):
                 setattr(self, name, read(file, name))
             self._group_apix, self._premultiplied = read(file, "group_apix"), read(file, "premultiplied")
             self.box, self.input_box = int(file.attrs["box"]), int(file.attrs["input_box"])
@@ -73,7 +75,7 @@ class ParticleStore:
             return CtfTable(*(read(file, name) for name in names)) if "ctf" in file else None
 
     def images(self, rows) -> np.ndarray:
-        """Prepared images, float32 (m, box, box), in the order of `rows`.
+        """Prepared images times their gain, float32 (m, box, box), in the order of `rows`.
 
         Raises
         ------
@@ -81,6 +83,11 @@ class ParticleStore:
             Where an image differs from its checksum.
         """
         rows = np.atleast_1d(rows)
+        images, gain = self._prepared(rows), self.gain[rows]
+        images[gain < 1] *= gain[gain < 1, None, None]
+        return images
+
+    def _prepared(self, rows: np.ndarray) -> np.ndarray:
         piece = np.searchsorted(self._starts, rows, side="right") - 1
         out = np.empty((len(rows), self.box, self.box), np.float32)
         starts = np.flatnonzero((np.diff(rows, prepend=-9) != 1) | (np.diff(piece, prepend=-9) != 0))

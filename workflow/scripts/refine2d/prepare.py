@@ -8,7 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from refine2d import fourier, noise, normalize
+from refine2d import fourier, noise, normalize, outliers
 from refine2d.ctf import CtfTable, ctf, ring_power
 from refine2d.datasets import read
 from refine2d.errors import UserError
@@ -82,7 +82,7 @@ def write_piece(
     """
     mask = fourier.soft_mask(box, min(mask_radius, box // 2 - 1))
     bad = np.full(len(number), normalize.EXCLUDED, np.uint8)
-    contrast = np.zeros(len(number))
+    contrast, strength = np.zeros(len(number)), np.zeros(len(number), np.float32)
     crc = np.zeros(len(number), np.uint32)
     power = np.zeros((len(source.optics), fourier.nrings(box)), np.int64)
     count = np.zeros(len(source.optics), np.int64)
@@ -94,13 +94,14 @@ def write_piece(
             if len(rows):
                 raw = source.images(number[rows])
                 block[rows - start], bad[rows], contrast[rows] = prepare(raw, box, mask_radius, invert)
+                strength[rows] = outliers.strength(block[rows - start], mask)
                 good = rows[bad[rows] == normalize.OK]
                 np.add.at(power, source.group[number[good]], noise.noise_power(block[good - start], mask))
                 np.add.at(count, source.group[number[good]], 1)
             images[start : start + BLOCK] = block
             crc[start : start + BLOCK] = checksums(block)
-        columns = {"bad": bad, "contrast": contrast, "crc": crc, "power": power, "count": count}
-        for name, column in columns.items():
+        columns = {"bad": bad, "contrast": contrast, "strength": strength, "crc": crc}
+        for name, column in (columns | {"power": power, "count": count}).items():
             out[name] = column
         out.attrs["box"], out.attrs["input_box"] = box, source.box
 
@@ -132,7 +133,7 @@ def merge(
     UserError
         When no image can be used.
     """
-    columns = {"bad": [], "contrast": [], "crc": []}
+    columns = {"bad": [], "contrast": [], "strength": [], "crc": []}
     power, count, shapes = 0, 0, []
     for piece in pieces:
         with h5py.File(piece) as file:
@@ -140,7 +141,7 @@ def merge(
                 columns[name].append(read(file, name))
             power, count = power + read(file, "power"), count + read(file, "count")
             shapes.append(file["images"].shape)
-    bad, contrast, crc = (np.concatenate(columns[name]) for name in columns)
+    bad, contrast, strength, crc = (np.concatenate(columns[name]) for name in columns)
     used = bad == normalize.OK
     if len(bad) != len(number):
         raise ValueError(f"the pieces hold {len(bad)} rows, not {len(number)}")
@@ -157,6 +158,7 @@ def merge(
             ("used", used),
             ("bad", bad),
             ("contrast", contrast.astype(np.float32)),
+            ("gain", outliers.gains(strength, used)),
             ("crc", crc),
             ("group", group),
             ("noise", spectra),
@@ -177,9 +179,13 @@ def report(number: np.ndarray, bad: np.ndarray, most: int = 10) -> list[str]:
     """One phrase per reason that images are left out for, with the first `most` of their 0-based numbers."""
     phrases = []
     for reason, count in sorted(Counter(bad[bad != normalize.OK].tolist()).items()):
-        names = ", ".join(map(str, number[bad == reason][:most])) + (", ..." if count > most else "")
-        phrases.append(f"{count} with {normalize.REASONS[reason]}: {names}")
+        phrases.append(f"{count} with {normalize.REASONS[reason]}: {listed(number[bad == reason], most)}")
     return phrases
+
+
+def listed(number: np.ndarray, most: int = 10) -> str:
+    """The first of some numbers, as text."""
+    return ", ".join(map(str, number[:most])) + (", ..." if len(number) > most else "")
 
 
 def contrast_score(contrast: np.ndarray, used: np.ndarray) -> float:

@@ -8,7 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from refine2d import normalize
+from refine2d import normalize, outliers
 from refine2d.basisfile import read_basis
 from refine2d.names import parse
 from refine2d.particles import ParticleStore
@@ -247,14 +247,12 @@ def _sheets(history: list[Iteration], full: np.ndarray) -> list[dict]:
 
 
 def _left_out(store: ParticleStore) -> list[dict]:
+    found = [(phrase, store.bad == reason) for reason, phrase in normalize.REASONS.items()]
+    found.append((f"{outliers.REASON}; not left out, but weakened", store.gain < 1))
     return [
-        {
-            "reason": phrase,
-            "count": int((store.bad == reason).sum()),
-            "numbers": store.number[store.bad == reason][:LISTED].tolist(),
-        }
-        for reason, phrase in normalize.REASONS.items()
-        if (store.bad == reason).any()
+        {"reason": phrase, "count": int(rows.sum()), "numbers": store.number[rows][:LISTED].tolist()}
+        for phrase, rows in found
+        if rows.any()
     ]
 
 

@@ -399,7 +399,7 @@ function fillTables() {
   byId("left-out-table").replaceChildren(data.left_out.length
     ? table(data.left_out.map(each => [each.reason, each.count, make("span", {}, each.numbers.join(", ") + (each.count > each.numbers.length ? ", …" : ""))]),
       ["why", "particles", "images of the input, from 0"])
-    : "None: every image of the input took part.");
+    : "None: every image of the input took part as it is.");
   const block = (title, content) => make("div", {}, make("h3", {}, title), content);
   const least = each => each.measured < each.jobs ? "≥ " : "", known = (each, text) => each.measured ? text : "–";
   const steps = times.map(each => [each.step, each.jobs, duration(each.seconds), known(each, least(each) + duration(each.cpu)),
