@@ -264,3 +264,18 @@ def spread_of_particles(store, poses, mean, mask, rings):
             plane[at] = complex(vector[2 * n], vector[2 * n + 1]) / weight / math.sqrt(power[n])
         out.append(math.sqrt(variance) * fourier.ift(plane[None], box)[0] * mask)
     return np.array(out)
+
+
+# ---- classes through the iterations ----
+
+
+def origins(before, now, classes):
+    """`following.origins`: again and again the pair that shares most of those that are left."""
+    members = list(zip(before.tolist(), now.tolist(), strict=True))
+    left = [(old, new) for old in range(classes) for new in range(classes)]
+    out = [-1] * classes
+    while left:
+        old, new = max(left, key=members.count)
+        out[new] = old
+        left = [pair for pair in left if pair[0] != old and pair[1] != new]
+    return out

@@ -44,7 +44,6 @@ def folder(tmp_path_factory):
         frc = np.r_[np.ones(8), np.zeros(BOX // 2 - 7)].astype(np.float32)
         header = {"apix_x": 4.0, "frc": frc, "class_ptcl_qual": -5.0}
         write_hdf(folder / f"classes_{number:02d}.hdf", images, [header] * K)
-        write_hdf(folder / f"allrefs_{number:02d}.hdf", images, [{"source_class": k} for k in ORDERS[number]])
         write_classmx(folder / f"classmx_{number:02d}.hdf", labels, np.ones(N), alignment(np.zeros(N)), 1.0)
         sizes = np.bincount(labels[1:], minlength=K).tolist()
         state = {"iteration": number, "particles": N - 1, "changed": 6, "sizes": sizes, "converged": False}
@@ -79,7 +78,7 @@ def test_particles_that_stay_flow_into_their_own_class(folder):
 
 
 def one(number, labels, track):
-    return Iteration(number, None, {}, labels, None, [], np.array(track))
+    return Iteration(number, None, {}, labels, [], np.array(track))
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0, 10**6]))
@@ -101,7 +100,7 @@ def test_flows_are_counts_of_pairs_and_the_largest_are_told(seed, most):
 
 def test_entropy_is_one_for_classes_of_one_size_and_less_otherwise():
     even, uneven = (
-        Iteration(1, None, {"sizes": s}, None, None, [], np.arange(4)) for s in ([5] * 4, [17, 1, 1, 1])
+        Iteration(1, None, {"sizes": s}, None, [], np.arange(4)) for s in ([5] * 4, [17, 1, 1, 1])
     )
     assert even.entropy == pytest.approx(1)
     assert 0 < uneven.entropy < 0.6

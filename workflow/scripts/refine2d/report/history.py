@@ -1,4 +1,4 @@
-"""A run's iterations, each class followed from the last one back."""
+"""A run's iterations, each class followed by its members from the last one back."""
 
 import json
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from refine2d.following import origins, shared
 from refine2d.frc import resolution
 from refine2d.stacks.hdf import read_hdf, read_headers
 from refine2d.tables import read_classmx
@@ -23,7 +24,6 @@ class Iteration:
     classes : path of the averages
     state : dict, what `state_YY.json` says
     labels : int32 array (n,), class of each particle, -1 for none
-    source : int array (K,), class of the iteration before that each class comes from
     headers : list of K dicts, the averages' headers
     track : int array (K,)
     """
@@ -32,7 +32,6 @@ class Iteration:
     classes: Path
     state: dict
     labels: np.ndarray
-    source: np.ndarray
     headers: list[dict]
     track: np.ndarray
 
@@ -93,16 +92,13 @@ def read_history(folder: str | Path, last: int, first: int = 1) -> list[Iteratio
         state = json.loads((folder / f"state_{number:02d}.json").read_text())
         if state["iteration"] < number:
             continue
-        source = [header["source_class"] for header in read_headers(folder / f"allrefs_{number:02d}.hdf")]
         classes = folder / f"classes_{number:02d}.hdf"
-        track = np.arange(len(source))
-        if history:
-            track = np.empty_like(track)
-            track[history[0].source] = history[0].track
+        headers = read_headers(classes)
         labels = read_classmx(folder / f"classmx_{number:02d}.hdf", 1.0)[0]
-        history.insert(
-            0, Iteration(number, classes, state, labels, np.array(source), read_headers(classes), track)
-        )
+        track = np.arange(len(headers))
+        if history:
+            track[origins(labels, history[0].labels, len(headers))] = history[0].track
+        history.insert(0, Iteration(number, classes, state, labels, headers, track))
     return history
 
 
@@ -124,15 +120,12 @@ def flows(history: list[Iteration], most: int = 60000) -> list[np.ndarray]:
         return []
     classes = len(history[-1].track)
     rank = int(np.clip(most // (2 * classes * (len(history) - 1)), 1, 4))
-    return [_flow(before, now, classes, rank) for before, now in pairwise(history)]
+    return [_flow(before, now, rank) for before, now in pairwise(history)]
 
 
-def _flow(before: Iteration, now: Iteration, classes: int, rank: int) -> np.ndarray:
-    used = (before.labels >= 0) & (now.labels >= 0)
-    pairs = before.track[before.labels[used]] * classes + now.track[now.labels[used]]
-    pair, count = np.unique(pairs, return_counts=True)
-    order = np.lexsort((pair, -count))
-    table = np.stack([pair[order] // classes, pair[order] % classes, count[order]], axis=1)
+def _flow(before: Iteration, now: Iteration, rank: int) -> np.ndarray:
+    old, new, particles = shared(before.labels, now.labels).T
+    table = np.stack([before.track[old], now.track[new], particles], axis=1)
     shown = (_place(table[:, 0]) < rank) | (_place(table[:, 1]) < rank) | (table[:, 0] == table[:, 1])
     return table[shown]
 
