@@ -3,7 +3,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refine2d.following import origins, shared
+from refine2d.following import movers, origins, shared
 
 
 def test_a_class_comes_from_the_one_with_its_members():
@@ -33,6 +33,16 @@ def test_origins_are_the_naive_ones(seed, classes, n):
     found = origins(before, now, classes)
     assert found.tolist() == naive.origins(before, now, classes)
     assert sorted(found) == list(range(classes))
+
+
+def test_particles_whose_class_has_another_number_now_have_not_changed_it():
+    before = np.repeat([0, 1, 2, -1], [10, 20, 30, 5])
+    now = np.array([2, 0, 1, -1])[before]
+    assert movers(before, now, 3) == 0
+    now[[0, 15, 64]] = 1  # of two classes, and of none
+    now[1] = -1
+    assert movers(before, now, 3) == 3
+    assert movers(np.full(65, -1), now, 3) == (now >= 0).sum()
 
 
 def test_the_members_that_classes_share_are_counted_the_most_first():

@@ -8,6 +8,7 @@ with job(snakemake) as task:
     import numpy as np
 
     from refine2d.files import write_json
+    from refine2d.following import movers
     from refine2d.percent import percent
     from refine2d.stacks.hdf import read_headers
     from refine2d.tables import join_classes, read_classmx, read_members, write_classmx
@@ -23,14 +24,10 @@ with job(snakemake) as task:
     labels[rows], kept[rows], alignments[rows] = members["class"], members["kept"], members["alignment"]
     write_classmx(task.output.resultmx, labels, kept, alignments, scale(task.run))
 
-    before = np.full(len(labels), -1)
+    used, before = labels >= 0, np.full(len(labels), -1)
     if task.input.classmx_before:
-        source = [header["source_class"] for header in read_headers(task.input.allrefs)]
-        number = np.full(options.ncls + 1, -1)  # the last for particles of no class
-        number[source] = np.arange(len(source))
-        before = number[read_classmx(task.input.classmx_before, 1.0)[0]]
-    used = labels >= 0
-    changed = int((labels != before)[used].sum())
+        before = read_classmx(task.input.classmx_before, 1.0)[0]
+    changed = movers(before, labels, options.ncls)
     sizes = np.bincount(labels[used], minlength=options.ncls)
     state = {
         "iteration": task.iteration,

@@ -44,3 +44,9 @@ def origins(before: np.ndarray, now: np.ndarray, count: int) -> np.ndarray:
             origin[new], taken[old] = old, True
     origin[origin < 0] = np.flatnonzero(~taken)
     return origin
+
+
+def movers(before: np.ndarray, now: np.ndarray, count: int) -> int:
+    """How many particles of a class now were not in the class that it comes from; arguments as for `origins`."""
+    used = now >= 0
+    return int((origins(before, now, count)[now[used]] != before[used]).sum())
