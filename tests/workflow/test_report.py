@@ -131,6 +131,17 @@ def test_the_slider_shows_each_class_as_it_was(page, finished, state):
     assert page.execute_script(sizes) == state["sizes"] and page.execute_script(pixels) == last
 
 
+def test_at_an_earlier_iteration_the_page_says_what_marks_hold_for(page):
+    note = "return document.getElementById('earlier').innerText"
+    choose(page, "iteration", 0)
+    assert page.execute_script(note) == "Marks hold for the classes of iteration 2 in the same places."
+    press(page, "k")
+    title = page.execute_script("return document.querySelector('#details h2').innerText")
+    assert title.endswith(", iteration 2") and len(marks(page)) == 1
+    press(page, "]")
+    assert page.execute_script(note) == ""
+
+
 def test_what_was_not_measured_of_a_step_is_no_figure(browser, finished, tmp_path):
     step = {"jobs": 2, "seconds": 1.0, "cpu": 0.0, "memory": 0.0}
     measured = [
@@ -188,7 +199,7 @@ def test_a_click_shows_the_class(page, finished):
         page.execute_script("document.querySelectorAll('.tile')[arguments[0]].click()", number)
         wait(lambda: page.execute_script("return document.querySelector('#details .members canvas')"))
         text = page.execute_script("return document.getElementById('details').innerText")
-        assert f"Class #{number}" in text
+        assert text.startswith(f"Class #{number}, iteration 2\n")
         assert f"{(members['class'] == number).sum()} (" in text
         listed = re.search(r"Images ([\d, ]+) of the input", text)[1]
         rows = members["row"][members["class"] == number]

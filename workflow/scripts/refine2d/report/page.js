@@ -234,6 +234,8 @@ function drawTiles() {
   inSight.forEach(drawTile);
   const sheet = data.sheets[state.sheet];
   byId("iteration-shown").textContent = sheet.iteration;
+  byId("earlier").textContent = sheet.iteration === data.iteration ? ""
+    : `Marks hold for the classes of iteration ${data.iteration} in the same places.`;
   const lengths = [1, 2, 5, 10, 20, 50, 100], perNm = state.zoom / (data.box * data.apix) * 10;
   const length = lengths.reduce((best, nm) => Math.abs(Math.log(nm * perNm / 60)) < Math.abs(Math.log(best * perNm / 60)) ? nm : best);
   const [line, label] = byId("bar").children;
@@ -322,7 +324,7 @@ async function showDetails() {
   const defocus = make("div", { className: "plot small" }), history = make("div", { className: "plot small" });
   const members = make("div", { className: "members" }), past = make("div", { className: "past" });
   details.replaceChildren(
-    make("h2", {}, `Class #${number}`), average, marks,
+    make("h2", {}, `Class #${number}, iteration ${data.iteration}`), average, marks,
     table([["particles", `${thousands(size)} (${percent(size, data.particles)}), the best ${thousands(classes.kept[number])} of them in the average`],
       ["resolution", `${angstrom(classes.resolution[number])}, where the halves' FRC falls below 0.143`],
       ["mean score", make("span", { title: data.score }, score(classes.score[number]))],
