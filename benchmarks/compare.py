@@ -34,6 +34,7 @@ SETS = {
     "large": replace(C1, box=192, apix=1.7, max_shift=12.0, seed=6),
     "stain": replace(C1, transfer=False, snr=0.15, seed=7),
     "noise": replace(C1, snr=0.0, seed=8),
+    "gold": replace(C1, gold=0.01, seed=9),
 }
 MASK = {"d2": 200}  # A, of the particle; the others' is
 DIAMETER = 270

@@ -303,7 +303,9 @@ def test_an_image_far_stronger_than_others_is_weakened_as_it_is_read(tmp_path):
     assert np.flatnonzero(store.gain < 1).tolist() == [41]
     before = prepare.prepare(source.pixels, BOX, RADIUS)[0]
     assert np.allclose(store.images([40, 41]), before[[40, 41]] * [[[1]], [[store.gain[41]]]], atol=1e-5)
-    edgemean = NormalizedStore(tmp_path / "particles.h5", parse("classnormproc", "normalize.edgemean"), RADIUS)
+    edgemean = NormalizedStore(
+        tmp_path / "particles.h5", parse("classnormproc", "normalize.edgemean"), RADIUS
+    )
     for each in (store, edgemean):
         power = (each.images(np.arange(80)) ** 2).sum((1, 2))
         assert power[41] < 3 * np.median(power) < (before[41] ** 2).sum() / 3

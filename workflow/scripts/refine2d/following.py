@@ -18,9 +18,10 @@ def shared(before: np.ndarray, now: np.ndarray) -> np.ndarray:
     """
     both = (before >= 0) & (now >= 0)
     width = int(now.max(initial=0)) + 1
-    pairs, particles = np.unique(before[both].astype(np.int64) * width + now[both], return_counts=True)
-    order = np.argsort(-particles, kind="stable")
-    return np.stack([*divmod(pairs[order], width), particles[order]], axis=1)
+    particles = np.bincount(before[both].astype(np.int64) * width + now[both])
+    pairs = np.flatnonzero(particles)
+    pairs = pairs[np.argsort(-particles[pairs], kind="stable")]
+    return np.stack([*divmod(pairs, width), particles[pairs]], axis=1)
 
 
 def origins(before: np.ndarray, now: np.ndarray, count: int) -> np.ndarray:

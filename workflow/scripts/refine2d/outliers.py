@@ -35,7 +35,8 @@ def strength(images: np.ndarray, mask: np.ndarray) -> np.ndarray:
 def gains(strengths: np.ndarray, used: np.ndarray) -> np.ndarray:
     """Factors that leave an image the less strength, the more it has beyond `MOST` times the median.
 
-    As with redescending estimators (Hampel 1974, doi:10.1080/01621459.1974.10482962) what is far off counts for nothing.
+    What is far off counts for next to nothing, as with redescending estimators (Hampel 1974,
+    doi:10.1080/01621459.1974.10482962).
 
     Parameters
     ----------

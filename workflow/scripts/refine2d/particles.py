@@ -43,7 +43,7 @@ class ParticleStore:
     contrast : float32 array (n,)
         See `prepare.prepare`.
     gain : float32 array (n,)
-        What images are multiplied by as they are read: less than 1 where they are far stronger than others, see `outliers`.
+        What images are multiplied by as they are read, less than 1 for far too strong ones: see `outliers`.
     ctf_mode : str
     noise : float32 array (groups, rings)
         Noise power before any multiplication by the CTF.

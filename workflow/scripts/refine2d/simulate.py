@@ -30,6 +30,7 @@ PADDING = 1.5  # the CTF acts on a larger box, so that what it spreads out of th
 RARE = 20.0  # degrees from the z axis within which the frequent views of 'rare' lie
 PILOT = 256  # particles whose signal variance sets the scale, whatever the number asked for
 BATCH = 64
+BEAD, BRIGHT = 25.0, 30.0  # radius of gold in A; its grey value in deviations of the noise
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ class Simulation:
     A; `views` is 'uniform', 'preferred' (side views, end-on views and a few tilts) or 'rare' (nine of ten within 20
     degrees of the z axis, the others anywhere); `uneven` adds what white noise lacks: colour, a ramp, another grey
     level and contrast in each image. `others` are molecules as frequent as `molecule`, `junk` is the share of
-    particles that are none: noise alone, ice, or two molecules in one box. Without `transfer` there is no CTF.
+    particles that are none: noise alone, ice, or two molecules in one box. `gold` is the share of images that have a
+    bead of gold somewhere, beside their particle. Without `transfer` there is no CTF.
     """
 
     molecule: str
@@ -60,6 +62,7 @@ class Simulation:
     uneven: bool = False
     others: tuple[str, ...] = ()
     junk: float = 0.0
+    gold: float = 0.0
     transfer: bool = True
 
     @property
@@ -232,8 +235,21 @@ def images(sim: Simulation, known: Truth | None = None) -> Iterator[np.ndarray]:
         part = select(known, slice(start, start + BATCH))
         for i, clean in enumerate(signal(sim, part), start):
             rng = np.random.default_rng([sim.seed, 1, i])
-            image = scale * clean + _noise(rng, sim)
+            image = scale * clean + _noise(rng, sim) + _gold(sim, i)
             yield (_uneven(rng, image) if sim.uneven else image).astype(np.float32)
+
+
+def has_gold(sim: Simulation, number: int) -> bool:
+    """Whether an image has a bead of gold in it."""
+    return np.random.default_rng([sim.seed, 4, number]).uniform() < sim.gold
+
+
+def _gold(sim: Simulation, number: int) -> np.ndarray | float:
+    if not has_gold(sim, number):
+        return 0.0
+    x, y = np.random.default_rng([sim.seed, 5, number]).uniform(0.2, 0.8, 2) * sim.box
+    row, column = np.indices((sim.box, sim.box))
+    return BRIGHT * (np.hypot(column - x, row - y) * sim.apix < BEAD)
 
 
 def _noise(rng: np.random.Generator, sim: Simulation) -> np.ndarray:
