@@ -130,6 +130,14 @@ def test_starting_classes_are_made_of_enough_particles(n, ncls, count):
     assert input_rows.starting(n, ncls) == count
 
 
+def test_what_a_subset_leaves_is_known():
+    number, _ = input_rows.select(9, [2, 3], 3)
+    rest = input_rows.not_taken(9, number, [2, 3])
+    assert sorted([*number, *rest, 2, 3]) == list(range(9)) and len(number) == 3
+    everything, _ = input_rows.select(9, [2, 3])
+    assert not len(input_rows.not_taken(9, everything))
+
+
 def test_select_refuses_wrong_numbers():
     with pytest.raises(UserError, match="image 6, but the input has images 0 to 5"):
         input_rows.select(6, [6])

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from refine2d import forecast, usage
+from refine2d import forecast, normalize, usage
 from refine2d.ctf import CtfTable
 from refine2d.files import write_json
 from refine2d.percent import percent
 from refine2d.report import page, sprites
-from refine2d.report.collect import SCORE, meaning_of_score, optics, standing, through
+from refine2d.report.collect import SCORE, left_out, meaning_of_score, optics, standing, through
 from refine2d.report.curves import draw_curves
 from refine2d.report.history import Iteration, flows, read_history
 from refine2d.report.sheet import draw_sheet
@@ -165,6 +165,21 @@ def test_optics_are_those_of_the_particles_that_take_part():
     assert optics(3.54, store) == {"apix": "3.54", "voltage": "300", "cs": "2.7", "ac": "0.1"}
     store.ctf = None
     assert optics(4.0, store) == {"apix": "4"} | dict.fromkeys(("voltage", "cs", "ac"), "no CTF")
+
+
+def listed(subset=0, exclude=""):
+    return {"subset": [(0, 8, subset)], "exclude": [(0, 8, exclude)]}
+
+
+def test_images_that_take_no_part_are_counted():
+    store = SimpleNamespace(number=np.arange(5), bad=np.array([0, normalize.CONSTANT, 0, 0, 0]))
+    constant = {"reason": "the same value everywhere", "count": 1, "numbers": [1]}
+    assert left_out(store, 5, listed()) == [constant]
+    store.number = np.array([1, 3, 5, 7, 9])
+    others = {"reason": "not taken (subset=5)", "count": 5, "numbers": [0, 2, 4, 6, 8]}
+    assert left_out(store, 10, listed(5)) == [constant | {"numbers": [3]}, others]
+    (_, others) = left_out(store, 10, listed(5, "dust.txt"))
+    assert others["reason"] == "excluded by the user, or not taken (subset=5)" and others["count"] == 5
 
 
 def test_the_score_is_that_of_the_comparator_that_ranks_members():

@@ -5,7 +5,7 @@ from refine2d.job import job
 DARK = -5  # mean contrast in standard errors below which protein looks dark
 
 with job(snakemake) as task:
-    from refine2d.input_rows import read_numbers, select
+    from refine2d.input_rows import not_taken, read_numbers, select
     from refine2d.optics import fill_apix, fill_ctf
     from refine2d.outliers import REASON
     from refine2d.prepare import contrast_score, listed, merge, report
@@ -22,9 +22,13 @@ with job(snakemake) as task:
     store = merge(task.input.pieces, task.output.particles, source, number, apix, table, mode)
     write_lst(task.output.lst, *source.locations(number))
 
-    task.say(f"{store.used.sum()} of {store.n} particles are used, box {store.box} at {store.apix:.3g} A/px")
+    task.say(f"{store.used.sum():,} of {source.n:,} images are used, box {store.box} at {store.apix:.3g} A/px")
     for phrase in report(number, store.bad):
         task.say(f"left out: {phrase}")
+    if store.n < source.n:
+        excluded = f"{len(set(exclude))} excluded by the user, " if len(exclude) else ""
+        rest = len(not_taken(source.n, number, exclude))
+        task.say(f"left out: {excluded}{rest:,} not taken (subset={options.subset})")
     if (strong := store.number[store.gain < 1]).size:
         task.say(f"weakened: {len(strong)} {REASON}: {listed(strong)}")
     if contrast_score(store.contrast, store.used) < DARK:

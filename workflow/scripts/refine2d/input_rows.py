@@ -47,6 +47,13 @@ def select(n: int, exclude=(), subset: int | None = None) -> tuple[np.ndarray, n
     return left[(2 * np.arange(take) + 1) * len(left) // (2 * take)], np.zeros(take, bool)
 
 
+def not_taken(n: int, number: np.ndarray, exclude=()) -> np.ndarray:
+    """Numbers of the input's n images that are neither rows (`number`, from `select`) nor excluded."""
+    taken = np.zeros(n, bool)
+    taken[number] = taken[np.asarray(exclude, np.int64)] = True
+    return np.flatnonzero(~taken)
+
+
 def starting(n: int, ncls: int) -> int:
     """How many of n particles the starting classes are made of: `EACH` a class, or `LEAST` where that is more.
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from refine2d import normalize, outliers
 from refine2d.basisfile import read_basis
+from refine2d.input_rows import not_taken
 from refine2d.names import parse
 from refine2d.particles import ParticleStore
 from refine2d.quality import MEANING, RAMPS, Quality, measure
@@ -113,7 +114,7 @@ def collect(
         flows=[flow.tolist() for flow in flows(history)],
         msa=_msa(folder, yy, store, now),
         samples=_samples(store, members, len(sizes)),
-        left_out=_left_out(store),
+        left_out=left_out(store, run["n_input"], listed),
         facts=_facts(run, store, listed),
         sheets=_sheets(history, full),
         quality=quality,
@@ -246,13 +247,18 @@ def _sheets(history: list[Iteration], full: np.ndarray) -> list[dict]:
     ]
 
 
-def _left_out(store: ParticleStore) -> list[dict]:
-    found = [(phrase, store.bad == reason) for reason, phrase in normalize.REASONS.items()]
-    found.append((f"{outliers.REASON}; not left out, but weakened", store.gain < 1))
+def left_out(store: ParticleStore, n_input: int, listed: dict) -> list[dict]:
+    """Images of the input that took no part, or little: why, how many, and the numbers of the first; options as in
+    `collect`."""
+    found = [(phrase, store.number[store.bad == reason]) for reason, phrase in normalize.REASONS.items()]
+    found.append((f"{outliers.REASON}; not left out, but weakened", store.number[store.gain < 1]))
+    if len(rest := not_taken(n_input, store.number)):
+        subset, exclude = (listed[name][-1][-1] for name in ("subset", "exclude"))
+        found.append((f"{'excluded by the user, or ' if exclude else ''}not taken (subset={subset})", rest))
     return [
-        {"reason": phrase, "count": int(rows.sum()), "numbers": store.number[rows][:LISTED].tolist()}
-        for phrase, rows in found
-        if rows.any()
+        {"reason": why, "count": len(numbers), "numbers": numbers[:LISTED].tolist()}
+        for why, numbers in found
+        if len(numbers)
     ]
 
 
