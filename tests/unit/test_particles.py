@@ -414,6 +414,15 @@ def test_contrast_score_tells_bright_from_dark(tmp_path, strength):
     assert np.sign(strength) * prepare.contrast_score(store.contrast, store.used) > 5
 
 
+@pytest.mark.parametrize(("strength", "invert", "remedy"), [(-3, False, "true"), (3, True, "false")])
+def test_dark_particles_are_told_what_to_set_invert_to(tmp_path, strength, invert, remedy):
+    for sign in (1, -1):
+        store = build(tmp_path / f"{sign}", FakeSource(noisy(100, strength=sign * strength)), invert=invert)
+        said = prepare.doubt(store.contrast, store.used, invert)
+        assert (said or "").endswith(f"set invert to {remedy}." if sign > 0 else "")
+        assert bool(said) == (sign > 0)
+
+
 def test_rows_may_repeat(tmp_path):
     store = build(tmp_path, FakeSource(noisy(80)))
     rows = [79, 3, 3, 64, 79]

@@ -47,7 +47,7 @@ rule particles:
         mem_mb=memory("particles"),
         runtime=minutes("particles"),
     params:
-        options=opts("apix", "voltage", "cs", "ac", "ctf", "subset"),
+        options=opts("apix", "voltage", "cs", "ac", "ctf", "invert", "subset"),
         run=facts("n_input", "box", "apix", "working_box", "places"),
         code=code("particles"),
     message:

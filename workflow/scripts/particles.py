@@ -2,13 +2,11 @@
 
 from refine2d.job import job
 
-DARK = -5  # mean contrast in standard errors below which protein looks dark
-
 with job(snakemake) as task:
     from refine2d.input_rows import not_taken, read_numbers, select
     from refine2d.optics import fill_apix, fill_ctf
     from refine2d.outliers import REASON
-    from refine2d.prepare import contrast_score, listed, merge, report
+    from refine2d.prepare import doubt, listed, merge, report
     from refine2d.stacks.lst import write_lst
     from refine2d.stacks.opening import open_source
 
@@ -31,5 +29,5 @@ with job(snakemake) as task:
         task.say(f"left out: {excluded}{rest:,} not taken (subset={options.subset})")
     if (strong := store.number[store.gain < 1]).size:
         task.say(f"weakened: {len(strong)} {REASON}: {listed(strong)}")
-    if contrast_score(store.contrast, store.used) < DARK:
-        task.say("The particles look dark on a bright ground: if they are, set invert to true.")
+    if sentence := doubt(store.contrast, store.used, options.invert):
+        task.say(sentence)

@@ -15,6 +15,7 @@ from refine2d.errors import UserError
 from refine2d.files import atomic
 from refine2d.particles import ParticleStore, checksums
 
+DARK = -5  # mean contrast in standard errors below which protein looks dark
 BLOCK = 64  # rows prepared at a time; pieces start at multiples of it
 PREMULTIPLIED_SAMPLE = 2048  # particles of an optics group that its mean CTF power is taken from
 
@@ -192,6 +193,15 @@ def contrast_score(contrast: np.ndarray, used: np.ndarray) -> float:
     """Mean contrast of the used particles in standard errors: far below 0 where the protein is dark."""
     values = contrast[used].astype(np.float64)
     return float(values.mean() / max(values.std() / np.sqrt(len(values)), 1e-12))
+
+
+def doubt(contrast: np.ndarray, used: np.ndarray, invert: bool) -> str | None:
+    """A sentence where the protein looks dark, as the particles are after `invert`."""
+    if contrast_score(contrast, used) >= DARK:
+        return None
+    if invert:
+        return "The particles look dark on a bright ground once inverted: if they are bright before, set invert to false."
+    return "The particles look dark on a bright ground: if they are, set invert to true."
 
 
 def _link_images(file: h5py.File, pieces: list[str], shapes: list[tuple]) -> None:
