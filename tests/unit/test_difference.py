@@ -18,11 +18,11 @@ SCRIPT = Path(__file__).parents[2] / "workflow/scripts/diff.py"
 IMAGES = np.random.default_rng(0).normal(size=(2, 8, 8)).astype(np.float32)
 
 
-def run(folder, images=IMAGES, labels=(0, 1, 1), pieces=2, text="a\nb\n"):
+def run(folder, images=IMAGES, labels=(0, 1, 1), pieces=2, text="a\nb\n", path=None):
     """A few files of a run."""
     (folder / "logs").mkdir(parents=True)
     write_json(folder / "run.json", {"chunk": pieces})
-    write_hdf(str(folder / "classes_01.hdf"), images)
+    write_hdf(str(folder / "classes_01.hdf"), images, [{"class_ptcl_src": f"{path or 'run'}/p.lst"}] * len(images))
     write_classmx(str(folder / "classmx_01.hdf"), np.array(labels), np.ones(3), alignment(np.zeros(3)), 1.0)
     for piece in range(pieces):
         write_arrays(folder / f"simmx_01/{piece:02d}.h5", best=alignment(np.zeros(6 // pieces)))
@@ -46,6 +46,21 @@ def test_how_far_two_runs_part(tmp_path):
         "classes_01.hdf": "values part by up to 1.0e-02 of their spread",
         "classmx_01.hdf": "1 of 3 particles in another class",
         "particles.star": "1 of 2 lines differ",
+    }
+
+
+def test_the_own_path_of_a_run_is_no_difference(tmp_path):
+    a, b, c = (
+        run(tmp_path / name, path=f"{place}{name}", text=f"1@{place}{name}/classes.mrcs\nmanga/c.mrcs\n")
+        for name, place in (("a", ""), ("long_b", "somewhere/"), ("c", ""))
+    )
+    same, different, alone = compare(a, b)
+    assert (len(same), different, alone) == (5, [], [])
+    (c / "particles.star").write_text("1@a/classes.mrcs\nmanga/d.mrcs\n")
+    write_hdf(str(c / "classes_01.hdf"), IMAGES, [{"class_ptcl_src": "c/others.lst"}] * 2)
+    assert {difference.name: difference.by for difference in compare(a, c)[1]} == {
+        "classes_01.hdf": "only the attributes differ",
+        "particles.star": "2 of 2 lines differ",
     }
 
 

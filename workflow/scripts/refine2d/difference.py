@@ -1,5 +1,6 @@
-"""Whether two runs agree, byte for byte, and how far they part where they do not."""
+"""Whether two runs agree, byte for byte but for their own paths, and how far they part where they do not."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,7 @@ class Difference:
 
 
 def compare(first: str | Path, second: str | Path) -> tuple[list[str], list[Difference], list[str]]:
-    """Compare the files of two runs.
+    """Compare the files of two runs. What they say of their own folder is the same in both, whatever its name.
 
     Pieces of scattered steps are compared where both runs have cut them alike; the files that are joined from them
     are there in any case.
@@ -30,7 +31,7 @@ def compare(first: str | Path, second: str | Path) -> tuple[list[str], list[Diff
     Returns
     -------
     same : list of str
-        Names of files that are equal, byte for byte.
+        Names of files that are equal, byte for byte but for the path of the run.
     different : list of Difference
     alone : list of str
         Names that only one of the two has.
@@ -46,13 +47,13 @@ def compare(first: str | Path, second: str | Path) -> tuple[list[str], list[Diff
     ours, theirs = _names(first), _names(second)
     if _pieces(ours) != _pieces(theirs):
         ours, theirs = ours - _pieces(ours), theirs - _pieces(theirs)
-    same, different = [], []
+    same, different, own = [], [], (_own_path(first), _own_path(second))
     for name in sorted(ours & theirs):
         a, b = Path(first, name), Path(second, name)
-        if a.read_bytes() == b.read_bytes():
+        if a.read_bytes() == b.read_bytes() or _told(a, own[0]) == _told(b, own[1]):
             same.append(name)
         else:
-            different.append(Difference(name, _by(a, b)))
+            different.append(Difference(name, _by(a, b, own)))
     return same, different, sorted(ours ^ theirs)
 
 
@@ -72,7 +73,31 @@ def _pieces(names: set[str]) -> set[str]:
     return {name for name in names if "/" in name and Path(name).stem.isdigit()}
 
 
-def _by(a: Path, b: Path) -> str:
+def _own_path(folder: str | Path) -> re.Pattern[bytes]:
+    """The path of a run, be it relative or not, before the name of a file in it."""
+    name = re.escape(Path(folder).resolve().name.encode())
+    return re.compile(rb"(?<![^\s@])(?:[^\s@]*/)?" + name + b"/")
+
+
+def _told(path: Path, own: re.Pattern[bytes]) -> bytes | dict:
+    """What a file says, without the path of its run."""
+    if path.suffix not in (".h5", ".hdf"):
+        return own.sub(b"", path.read_bytes())
+    with h5py.File(path) as file:
+        values = {name: file[name][()] for name in _items(file, h5py.Dataset)}
+        for name in ("/", *_items(file)):
+            values |= {(name, key): value for key, value in file[name].attrs.items()}
+    return {name: _plain(value, own) for name, value in values.items()}
+
+
+def _plain(value, own: re.Pattern[bytes]) -> bytes | tuple:
+    if isinstance(value, bytes):
+        return own.sub(b"", value)
+    array = np.asarray(value)
+    return array.dtype, array.shape, array.tobytes()
+
+
+def _by(a: Path, b: Path, own: tuple[re.Pattern[bytes], ...]) -> str:
     if a.suffix in (".h5", ".hdf"):
         return _arrays(a, b)
     if a.suffix == ".mrcs":
@@ -81,7 +106,7 @@ def _by(a: Path, b: Path) -> str:
         images = [source.images(np.arange(source.n)) for source in map(open_source, map(str, (a, b)))]
         return _apart(*images)
     try:
-        lines = [path.read_text().splitlines() for path in (a, b)]
+        lines = [_told(file, path).decode().splitlines() for file, path in zip((a, b), own, strict=True)]
     except UnicodeDecodeError:
         return "the bytes differ"
     if len(lines[0]) != len(lines[1]):
@@ -100,7 +125,7 @@ def _arrays(a: Path, b: Path) -> str:
             )
     worst, by = -1.0, "only the attributes differ"
     with h5py.File(a) as one, h5py.File(b) as other:
-        for name in _datasets(one):
+        for name in _items(one, h5py.Dataset):
             if name not in other:
                 return f"{name} is only in one of them"
             share, words = _farthest(one[name][()], other[name][()])
@@ -109,9 +134,9 @@ def _arrays(a: Path, b: Path) -> str:
     return by
 
 
-def _datasets(file: h5py.File) -> list[str]:
+def _items(file: h5py.File, kind: type = h5py.HLObject) -> list[str]:
     found = []
-    file.visititems(lambda name, item: found.append(name) if isinstance(item, h5py.Dataset) else None)
+    file.visititems(lambda name, item: found.append(name) if isinstance(item, kind) else None)
     return found
 
 
