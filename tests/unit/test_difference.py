@@ -22,7 +22,9 @@ def run(folder, images=IMAGES, labels=(0, 1, 1), pieces=2, text="a\nb\n", path=N
     """A few files of a run."""
     (folder / "logs").mkdir(parents=True)
     write_json(folder / "run.json", {"chunk": pieces})
-    write_hdf(str(folder / "classes_01.hdf"), images, [{"class_ptcl_src": f"{path or 'run'}/p.lst"}] * len(images))
+    write_hdf(
+        str(folder / "classes_01.hdf"), images, [{"class_ptcl_src": f"{path or 'run'}/p.lst"}] * len(images)
+    )
     write_classmx(str(folder / "classmx_01.hdf"), np.array(labels), np.ones(3), alignment(np.zeros(3)), 1.0)
     for piece in range(pieces):
         write_arrays(folder / f"simmx_01/{piece:02d}.h5", best=alignment(np.zeros(6 // pieces)))

@@ -20,7 +20,9 @@ with job(snakemake) as task:
     store = merge(task.input.pieces, task.output.particles, source, number, apix, table, mode)
     write_lst(task.output.lst, *source.locations(number))
 
-    task.say(f"{store.used.sum():,} of {source.n:,} images are used, box {store.box} at {store.apix:.3g} A/px")
+    task.say(
+        f"{store.used.sum():,} of {source.n:,} images are used, box {store.box} at {store.apix:.3g} A/px"
+    )
     for phrase in report(number, store.bad):
         task.say(f"left out: {phrase}")
     if store.n < source.n:

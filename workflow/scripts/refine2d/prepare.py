@@ -200,7 +200,7 @@ def doubt(contrast: np.ndarray, used: np.ndarray, invert: bool) -> str | None:
     if contrast_score(contrast, used) >= DARK:
         return None
     if invert:
-        return "The particles look dark on a bright ground once inverted: if they are bright before, set invert to false."
+        return "The particles, inverted, look dark on a bright ground: if they are, set invert to false."
     return "The particles look dark on a bright ground: if they are, set invert to true."
 
 
