@@ -93,6 +93,14 @@ def test_classkeep_above_one_needs_classkeepsig():
     assert read(classkeep=1).base["classkeep"] == 1
 
 
+@pytest.mark.parametrize("given", ["4", "0,4", "-1", "three", "0 three", ",", "²"])
+def test_classes_of_a_movie_are_among_those_there_are(given):
+    (sentence,) = mistakes(ncls=4, movie_classes=given)
+    assert sentence.startswith("movie_classes names ") and "classes 0 to 3: give numbers, as in" in sentence
+    for right in ("", "0", "3, 1"):
+        assert read(ncls=4, movie_classes=right).base["movie_classes"] == right
+
+
 def test_options_change_from_an_iteration_on(tmp_path):
     overlay = tmp_path / "options.yaml"
     overlay.write_text("- {from: 08, maxshift: 2}\n- {from: 3, maxshift: '4', mirror: false}\n")

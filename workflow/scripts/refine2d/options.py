@@ -81,6 +81,7 @@ def read(
     for first in options.starts:
         mistakes += [m for m in _conflicts(options.at(first)) if m not in mistakes]
     mistakes += _unusable(base) or _missing(base)
+    mistakes += _not_in_movie(base)
     if mistakes:
         raise UserError("\n".join(mistakes))
     return options
@@ -169,6 +170,17 @@ def misfits(values: dict, n: int, box: int, apix: float) -> list[str]:
     return found
 
 
+def class_numbers(text: str, ncls: int) -> list[int]:
+    """The classes that the option `movie_classes` names, each once."""
+    words = text.replace(",", " ").split() or [text]
+    for word in words:
+        if not (word.isdecimal() and int(word) < ncls):
+            raise UserError(
+                f"movie_classes names {word}, but the run has classes 0 to {ncls - 1}: give numbers, as in 3,7."
+            )
+    return list(dict.fromkeys(map(int, words)))
+
+
 def markdown(schema: dict) -> str:
     """The options as Markdown tables, one for each group."""
     groups: dict[str, list[str]] = {}
@@ -255,6 +267,14 @@ def _missing(values: dict) -> list[str]:
         for name, path in named.items()
         if not Path(path).exists()
     ]
+
+
+def _not_in_movie(values: dict) -> list[str]:
+    try:
+        class_numbers(values["movie_classes"] or "0", values["ncls"])
+        return []
+    except UserError as error:
+        return [str(error)]
 
 
 def _nearest(name: str, known: dict) -> str:

@@ -7,9 +7,9 @@ import imageio.v3 as iio
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from refine2d.errors import UserError
 from refine2d.files import atomic
 from refine2d.fourier import ft, ift, nrings, ring_mean, soft_mask, spread_rings, stretched
+from refine2d.options import class_numbers
 from refine2d.particles import ParticleStore
 from refine2d.report.sprites import greys
 from refine2d.search.align import References, align
@@ -48,15 +48,7 @@ class Frames:
 
 def read_numbers(text: str, sizes: np.ndarray) -> list[int]:
     """The classes that the option `movie_classes` names, the largest class if it is empty."""
-    if not text:
-        return [int(np.argmax(sizes))]
-    words = text.replace(",", " ").split()
-    for word in words:
-        if not (word.isdigit() and int(word) < len(sizes)):
-            raise UserError(
-                f"movie_classes names {word}, but the run has classes 0 to {len(sizes) - 1}: give numbers, as in 3,7."
-            )
-    return list(dict.fromkeys(map(int, words)))
+    return class_numbers(text, len(sizes)) if text else [int(np.argmax(sizes))]
 
 
 def common_frame(members: np.ndarray, numbers: list[int], averages: np.ndarray, plan: Plan) -> np.ndarray:
