@@ -117,7 +117,15 @@ def test_a_job_of_a_running_workflow_does_not_read_the_input_again(values):
 def test_chunks_are_fixed_when_the_run_is_created(values):
     first = run.open_run("r2d_01", values(chunk=20))
     run.write("r2d_01", first)
-    assert run.open_run("r2d_01", values(chunk=50)).chunk == first.chunk
+    for chunk in (0, 50):  # left to the program, and what comes to the same batches
+        assert run.open_run("r2d_01", values(chunk=chunk)).chunk == first.chunk == 64
+
+
+def test_another_chunk_is_refused(values):
+    stack("many.mrcs", n=200)
+    run.write("r2d_01", run.open_run("r2d_01", values(input="many.mrcs", chunk=64)))
+    said = refused("r2d_01", values(input="many.mrcs", chunk=128))
+    assert said.startswith("r2d_01 was created with chunks of 64 particles, but chunk is 128: leave it out,")
 
 
 def test_a_subset_is_fixed_when_the_run_is_created(values):

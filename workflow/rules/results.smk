@@ -185,7 +185,7 @@ rule parms:
     params:
         options=opts(*OPTIONS.base),
         later=str(OPTIONS.later),
-        run=facts("n", "n_input", "box", "apix", "working_box"),
+        run=facts("n", "n_input", "box", "apix", "working_box", "chunk"),
         code=code("parms"),
     message:
         "The parameters of the run"

@@ -121,6 +121,11 @@ def _checked(folder: str, recorded: Run, values: dict) -> Run:
             f"{folder} was created with subset={recorded.subset} and has {recorded.n} particles, "
             f"now it would have {n}: give another path, or remove that folder."
         )
+    if values["chunk"] and chunk_size(recorded.n, values["chunk"]) != recorded.chunk:
+        raise UserError(
+            f"{folder} was created with chunks of {recorded.chunk} particles, but chunk is {values['chunk']}: "
+            "leave it out, or give another path."
+        )
     if run != recorded:
         print(
             f"{run.input} or its stacks were elsewhere when {folder} was made: what was made of them is made again."
