@@ -266,6 +266,12 @@ def test_images_that_are_masked_already_are_found_also_where_they_shrink():
     assert images[0].any() and not images[1:].any()
 
 
+def test_why_images_are_left_out_is_said():
+    bad = np.array([0, normalize.EXCLUDED, normalize.CONSTANT, 0, normalize.EXCLUDED])
+    said = prepare.report(np.arange(5), bad)
+    assert said == ["2 excluded by the user: 1, 4", "1 with the same value everywhere: 2"]
+
+
 # ---- the store ----
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 from refine2d import forecast, normalize, usage
 from refine2d.ctf import CtfTable
 from refine2d.files import write_json
-from refine2d.percent import percent
+from refine2d.percent import counted, percent
 from refine2d.report import page, sprites
 from refine2d.report.collect import SCORE, left_out, meaning_of_score, optics, standing, through
 from refine2d.report.curves import draw_curves
@@ -199,6 +199,11 @@ def test_the_score_is_that_of_the_comparator_that_ranks_members():
 )
 def test_shares_have_one_decimal_and_halves_go_up(part, whole, shown):
     assert percent(part, whole) == shown
+
+
+def test_one_is_no_plural():
+    assert [counted(n, "class") for n in (1, 2)] == ["1 class", "2 classes"]
+    assert [counted(n, "core") for n in (0, 1, 1500)] == ["0 cores", "1 core", "1,500 cores"]
 
 
 def test_where_a_run_stands():

@@ -88,7 +88,9 @@ def test_a_selection_changes_nothing_else(finished):
 
 def test_a_movie_of_two_classes(continued):
     printed = continued.run("movie_classes=0,2", flags=("movie",))
-    assert re.search(r"\d+ frames of \d+ to \d+ particles along a component", printed)
+    assert re.search(
+        r"\d+ frames, each of \d+( to \d+)? of the \d+ particles, along the component with \d+% of", printed
+    )
     gif, mp4 = (iio.imread(continued.folder / f"run/movie.{kind}") for kind in ("gif", "mp4"))
     assert len(mp4) == 8 * len(gif) and gif.shape[1] > 64
     assert np.abs(np.diff(gif.astype(int), axis=0)).mean((1, 2, 3)).min() > 0

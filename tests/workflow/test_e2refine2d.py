@@ -99,6 +99,8 @@ def test_the_next_free_number_is_taken(classic, stack):
         ("--input=nowhere.lst", "input is nowhere.lst, but there is no such file."),
         ("--input=inputparticles.hdf --ncls=90", "ncls is 90, too many for 120 particles"),
         ("--input=inputparticles.hdf --simcp=ccc", "There is no option --simcp: did you mean --simcmp?"),
+        ("--input=inputparticles.hdf --threads=4", "There is no option --threads: give --parallel=thread:4"),
+        ("--input=inputparticles.hdf --version", "There is no option --version: run.json in a run's folder"),
         ("inputparticles.hdf", "'inputparticles.hdf' belongs to no option"),
         ("--input=inputparticles.hdf --simcmp=fcr", "there is no such comparator: the nearest is frc."),
         ("--input=inputparticles.hdf --classkeep=1.5", "a fraction is at most 1"),

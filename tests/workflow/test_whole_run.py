@@ -84,7 +84,7 @@ def test_the_user_reads_how_it_goes_and_where_the_picture_is(finished):
     assert "run/classes.png" in printed
     assert f"left out: 1 with the same value everywhere: {CONSTANT}\n" in printed
     assert re.search(rf"left out: 1 with values that are not finite.*: {NOT_FINITE}\n", printed)
-    assert f"left out: 1 with excluded by the user: {EXCLUDED}\n" in printed
+    assert f"left out: 1 excluded by the user: {EXCLUDED}\n" in printed
     assert "Traceback" not in printed
 
 

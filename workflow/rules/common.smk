@@ -18,6 +18,7 @@ from refine2d.code import contents, digest
 from refine2d.console import OneLineAStep
 from refine2d.errors import UserError
 from refine2d.files import set_damaged_aside
+from refine2d.percent import counted
 from refine2d.selection import read_selection_of
 
 SCRIPTS = os.path.join(workflow.basedir, "workflow/scripts")
@@ -267,7 +268,8 @@ def foretell():
         expected = forecast.forecast(RUN, options, left, workflow.cores or 1)
         EXPECTED.append((time.time(), expected))
         print(
-            f"Forecast for {RUN.n:,} particles and {left} iterations on {workflow.cores} cores: about {expected}",
+            f"Forecast for {RUN.n:,} particles and {counted(left, 'iteration')} on {counted(workflow.cores, 'core')}: "
+            f"about {expected}",
             flush=True,
         )
 

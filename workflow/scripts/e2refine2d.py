@@ -16,6 +16,7 @@ import yaml
 from refine2d import lock, names, options, run
 from refine2d.errors import UserError
 from refine2d.files import atomic
+from refine2d.percent import counted
 from refine2d.stacks.flipped import phase_flipped
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,6 +24,10 @@ SCHEMA = ROOT / "workflow/schemas/config.schema.yaml"
 SLURM = ROOT / "profiles/slurm"
 CONFIG = "e2refine2d.yaml"  # in the run's folder: the options that it was started with
 CHANGES = "options.yaml"  # there too: from which iteration on which options are others
+OTHERWISE = {  # flags of other programs, and what there is instead
+    "--threads": "give --parallel=thread:4 for four cores.",
+    "--version": "run.json in a run's folder holds the digest of the version that made it.",
+}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -90,11 +95,12 @@ def no_such_flag(word: str, flags: argparse.ArgumentParser) -> str:
     """A sentence about a word of the command line that is no flag."""
     if not word.startswith("-"):
         return f"{word!r} belongs to no option: give particles as --input={word}."
+    flag = word.split("=")[0]
+    if flag in OTHERWISE:
+        return f"There is no option {flag}: {OTHERWISE[flag]}"
     known = [flag for action in flags._actions for flag in action.option_strings]
-    close = difflib.get_close_matches(word.split("=")[0], known, n=1, cutoff=0.4)
-    return f"There is no option {word.split('=')[0]}" + (
-        f": did you mean {close[0]}?" if close else "; see --help."
-    )
+    close = difflib.get_close_matches(flag, known, n=1, cutoff=0.4)
+    return f"There is no option {flag}" + (f": did you mean {close[0]}?" if close else "; see --help.")
 
 
 def prepare(given: argparse.Namespace, schema: dict) -> list[str] | None:
@@ -126,7 +132,7 @@ def prepare(given: argparse.Namespace, schema: dict) -> list[str] | None:
     if given.check:
         print(
             f"Nothing is wrong: {found.n} particles of {found.box} pixels at {found.apix:g} A, {values.base['ncls']} "
-            f"classes, {values.base['iter']} iterations, in {folder}. Nothing was done."
+            f"classes, {counted(values.base['iter'], 'iteration')}, in {folder}. Nothing was done."
         )
         return None
     lock.check(str(folder))

@@ -32,7 +32,8 @@ with job(snakemake) as task:
     drawn = draw_frames(frames, "class " + ", ".join(map(str, numbers)))
     for path in task.output:
         write_movie(path, drawn)
+    each = " to ".join(map(str, dict.fromkeys((frames.counts.min(), frames.counts.max()))))
     task.say(
-        f"{len(frames.counts)} frames of {frames.counts.min()} to {frames.counts.max()} particles along a component "
-        f"with {explained:.0%} of the variance of {len(members):,}"
+        f"{len(frames.counts)} frames, each of {each} of the {len(members):,} particles, along the component with "
+        f"{explained:.0%} of their variance"
     )

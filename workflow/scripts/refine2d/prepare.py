@@ -180,7 +180,8 @@ def report(number: np.ndarray, bad: np.ndarray, most: int = 10) -> list[str]:
     """One phrase per reason that images are left out for, with the first `most` of their 0-based numbers."""
     phrases = []
     for reason, count in sorted(Counter(bad[bad != normalize.OK].tolist()).items()):
-        phrases.append(f"{count} with {normalize.REASONS[reason]}: {listed(number[bad == reason], most)}")
+        has = "" if reason == normalize.EXCLUDED else "with "
+        phrases.append(f"{count} {has}{normalize.REASONS[reason]}: {listed(number[bad == reason], most)}")
     return phrases
 
 

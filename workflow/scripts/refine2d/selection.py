@@ -12,6 +12,7 @@ import yaml
 from refine2d.errors import UserError
 from refine2d.files import atomic
 from refine2d.particles import ParticleStore
+from refine2d.percent import counted
 from refine2d.stacks.opening import open_source
 from refine2d.stacks.source import Source
 from refine2d.subset import ending, write_subset
@@ -131,7 +132,7 @@ def choose(folder: str | os.PathLike, last: int, run: dict, selection: str, targ
     count = write_chosen(source, store, members, keep, particles)
     averages = "classes.hdf" if kind in (".hdf", ".lst") else "classes.mrcs"
     write_subset(open_source(str(folder / averages)), sorted(keep), target / averages)
-    return f"{count:,} particles of {len(keep)} classes: {particles}; their averages: {target / averages}"
+    return f"{count:,} particles of {counted(len(keep), 'class')}: {particles}; their averages: {target / averages}"
 
 
 def write_chosen(

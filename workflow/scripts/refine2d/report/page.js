@@ -256,7 +256,7 @@ function showMarks() {
   const particles = list => list.reduce((sum, number) => sum + classes.size[number], 0);
   const kept = of("keep"), junk = of("junk");
   byId("marked").textContent = kept.length + junk.length
-    ? `${MARK.keep} ${kept.length} classes to keep with ${thousands(particles(kept))} particles (${percent(particles(kept), data.particles)}), ` +
+    ? `${MARK.keep} ${kept.length} ${kept.length === 1 ? "class" : "classes"} to keep with ${thousands(particles(kept))} particles (${percent(particles(kept), data.particles)}), ` +
       `${MARK.junk} ${junk.length} junk with ${thousands(particles(junk))}, ${count - kept.length - junk.length} unmarked.`
     : "No class is marked yet.";
   byId("export").disabled = !kept.length;
