@@ -13,8 +13,13 @@ IDLE = None
 
 _AT = {"maxshift": float, "maxres": float}
 _INSIDE = dict.fromkeys(("verbose", "useflcf", "rfp_mode", "zscore", "usedot", "ambig180", "imask"), IDLE)
-_ITERATIVE = {"r1": IDLE, "r2": IDLE, "maxiter": IDLE}
 _FLIP = {"flip": bool}
+_RINGS = {"r1": IDLE, "r2": IDLE}
+_ONE_AXIS = dict.fromkeys(
+    ("tx", "ty"), "is a shift along one axis in EMAN2: give maxshift, the radius of a disc, instead"
+)
+_BISPEC = {"size": IDLE, "harmonic": IDLE}
+_ITERATIVE = _RINGS | {"maxiter": IDLE}
 SCALES = {"min": 0.95, "max": 1.05, "step": 0.01}
 _SCALE = dict.fromkeys(SCALES, float)
 _BAND = {"minres": float, "maxres": float}
@@ -27,14 +32,19 @@ _PAIR = {
 ALIGNERS = {
     "translational": _AT | {"useflcf": IDLE, "verbose": IDLE},
     "rotational": {"maxres": float} | _INSIDE,
+    "rotational_iterative": {"maxres": float} | _RINGS | _INSIDE,
+    "rotational_bispec": {"maxres": float} | _BISPEC | _INSIDE,
     "rotate_precenter": {"maxres": float} | _INSIDE,
     "rotate_flip": {"maxres": float} | _FLIP | _INSIDE,
+    "rotate_flip_iterative": {"maxres": float} | _FLIP | _RINGS | _INSIDE,
     "rotate_translate": _AT | _INSIDE,
     "rotate_translate_tree": _AT | _FLIP | _INSIDE,
-    "rotate_translate_bispec": _AT | _FLIP | _INSIDE | {"size": IDLE, "harmonic": IDLE},
+    "rotate_translate_bispec": _AT | _FLIP | _INSIDE | _BISPEC,
     "rotate_translate_iterative": _AT | _ITERATIVE | _INSIDE,
+    "rotate_translate_resample": _AT | _RINGS | _ONE_AXIS | _INSIDE,
     "rotate_translate_flip": _AT | _FLIP | _INSIDE,
     "rotate_translate_flip_iterative": _AT | _FLIP | _ITERATIVE | _INSIDE,
+    "rotate_translate_flip_resample": _AT | _FLIP | _RINGS | _ONE_AXIS | _INSIDE,
     "rtf_exhaustive": _AT | _FLIP | _INSIDE,
     "rtf_slow_exhaustive": _AT | _FLIP | _INSIDE | {"transtep": float, "angstep": float},
     "frm2d": _AT | _INSIDE,
@@ -128,6 +138,16 @@ OPTIONS = {
 ELSEWHERE = {
     "refine": "it improves poses that another aligner found: name it in simralign or classralign",
     "refinecg": "it improves poses that another aligner found: name it in simralign or classralign",
+}
+
+NOT_HERE = {  # names of EMAN2, and what to use instead
+    "scale": "rotate_translate_scale",
+    "symalign": "rotate_translate_flip",
+    "vertical": "ccc",
+    "frc.freq": "frc",
+    "mean.tomo": "mean",
+    "absmaxmin": "minmax",
+    "normalize.bymass": "normalize",
 }
 
 
@@ -275,6 +295,8 @@ def _unknown(name: str, kind: str, table: dict) -> str:
         return f"but {ELSEWHERE[name]}."
     if kind == "refining aligner" and name in ALIGNERS:
         return "an aligner that searches from nothing, but here one that refines is needed: refine, refinecg or none."
+    if NOT_HERE.get(name) in table:
+        return f"which EMAN2 has and this program does not: use {NOT_HERE[name]} instead."
     return f"but there is no such {kind}{_nearest(name, table)}"
 
 
