@@ -10,7 +10,7 @@ import select_classes
 from refine2d.errors import UserError
 from refine2d.files import write_json
 from refine2d.report.collect import Report
-from refine2d.selection import Selection, read_selection, suggested, write_chosen, write_selection
+from refine2d.selection import Selection, doubt, read_selection, suggested, write_chosen, write_selection
 from refine2d.stacks.mrc import write_mrcs
 from refine2d.stacks.opening import open_source
 from refine2d.tables import MEMBER
@@ -94,3 +94,8 @@ def test_the_iteration_of_the_results_counts_not_the_last_that_is_there(tmp_path
     write_json(parameters, {"iter": 3})
     with pytest.raises(UserError, match="holds no finished run"):
         select_classes.main(tmp_path, "mine.yaml", tmp_path)
+
+
+def test_a_suggestion_without_junk_is_doubted():
+    assert doubt(Selection(RUN, 4, (0, 2), (1,))) is None
+    assert doubt(Selection(RUN, 4, (0, 1, 2))).startswith("No class is judged junk, though some may be: ")

@@ -103,6 +103,13 @@ def suggested(report) -> Selection:
     return Selection(report.run, report.iteration, *numbers)
 
 
+def doubt(suggestion: Selection) -> str | None:
+    """A sentence where the quality tells no class from the others."""
+    if suggestion.junk:
+        return None
+    return "No class is judged junk, though some may be: look at them in the report before you select."
+
+
 def choose(folder: str | os.PathLike, last: int, run: dict, selection: str, target: str | os.PathLike) -> str:
     """Write the particles that a selection keeps, in the format that they came in, and the averages of their classes.
 
