@@ -172,7 +172,9 @@ def listed(subset=0, exclude=""):
 
 
 def test_images_that_take_no_part_are_counted():
-    store = SimpleNamespace(number=np.arange(5), bad=np.array([0, normalize.CONSTANT, 0, 0, 0]))
+    store = SimpleNamespace(
+        number=np.arange(5), bad=np.array([0, normalize.CONSTANT, 0, 0, 0]), gain=np.ones(5)
+    )
     constant = {"reason": "the same value everywhere", "count": 1, "numbers": [1]}
     assert left_out(store, 5, listed()) == [constant]
     store.number = np.array([1, 3, 5, 7, 9])
@@ -180,6 +182,12 @@ def test_images_that_take_no_part_are_counted():
     assert left_out(store, 10, listed(5)) == [constant | {"numbers": [3]}, others]
     (_, others) = left_out(store, 10, listed(5, "dust.txt"))
     assert others["reason"] == "excluded by the user, or not taken (subset=5)" and others["count"] == 5
+
+
+def test_images_that_are_weakened_are_told():
+    store = SimpleNamespace(number=np.arange(3), bad=np.zeros(3), gain=np.array([1, 0.1, 1]))
+    (weakened,) = left_out(store, 3, listed())
+    assert weakened["numbers"] == [1] and "weakened" in weakened["reason"]
 
 
 def test_the_score_is_that_of_the_comparator_that_ranks_members():
