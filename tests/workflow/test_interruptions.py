@@ -91,7 +91,7 @@ def test_an_input_that_is_gone_for_a_while(particles, finished, tmp_path):
     assert process.wait() == 1
     gone = project.call()
     assert gone.returncode == 1 and "Traceback" not in gone.stdout
-    assert "data/particles.star names a stack, particles.mrcs, that is not there" in gone.stdout
+    assert "is in a stack, particles.mrcs, that is not there" in gone.stdout
     away.rename(stack)
     project.run()
     assert different(project.results(), finished.results()) == []
