@@ -48,7 +48,7 @@ def select(n: int, exclude=(), subset: int | None = None) -> tuple[np.ndarray, n
 
 
 def not_taken(n: int, number: np.ndarray, exclude=()) -> np.ndarray:
-    """Numbers of the input's n images that are neither rows (`number`, from `select`) nor excluded."""
+    """Numbers of the input's n images that are neither rows (`number`, from `select`) nor excluded: int64 (m,)."""
     taken = np.zeros(n, bool)
     taken[number] = taken[np.asarray(exclude, np.int64)] = True
     return np.flatnonzero(~taken)

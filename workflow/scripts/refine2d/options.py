@@ -171,7 +171,13 @@ def misfits(values: dict, n: int, box: int, apix: float) -> list[str]:
 
 
 def class_numbers(text: str, ncls: int) -> list[int]:
-    """The classes that the option `movie_classes` names, each once."""
+    """The classes that the option `movie_classes` names, each once.
+
+    Raises
+    ------
+    UserError
+        For the first word that is no number of the run's `ncls` classes.
+    """
     words = text.replace(",", " ").split() or [text]
     for word in words:
         if not (word.isdecimal() and int(word) < ncls):

@@ -54,7 +54,7 @@ def prepare(images, box: int, mask_radius: float, invert: bool = False):
     flat = normalize.flatten(clean, wide)
     small = normalize.flatten(fourier.crop(flat, box), background)
     spread = normalize.deviation(small, background)
-    noisy = _is_noisy(flat, normalize.deviation(flat, wide)) & _is_noisy(small, spread)
+    noisy = _is_noisy(flat, wide) & _is_noisy(small, background)
     bad[(bad == normalize.OK) & ~noisy] = normalize.NO_BACKGROUND
     scale = np.where(bad == normalize.OK, 1 / np.where(spread > 0, spread, 1), 0)
     small *= scale[:, None, None].astype(np.float32)
@@ -62,9 +62,10 @@ def prepare(images, box: int, mask_radius: float, invert: bool = False):
     return small, bad, small[:, centre].mean(axis=1, dtype=np.float64)
 
 
-def _is_noisy(images: np.ndarray, spread: np.ndarray) -> np.ndarray:
-    """Whether backgrounds of some deviations are more than zeros: bool (n,)."""
-    return spread > 1e-4 * images.std(axis=(1, 2), dtype=np.float64)
+def _is_noisy(images: np.ndarray, background: np.ndarray) -> np.ndarray:
+    """Whether images have more than zeros in their background: bool (n,)."""
+    grey = np.abs(images).reshape(len(images), -1)
+    return grey @ background.ravel().astype(np.float32) > 1e-4 * background.mean() * grey.sum(1)
 
 
 def write_piece(
