@@ -42,6 +42,7 @@ onstart:
     lock_run()
     keep_run()
     foretell()
+    fork_jobs()
 
 
 onsuccess:

@@ -38,6 +38,7 @@ def snakemake(tmp_path):
         params={"options": {"ncls": 3}},
         wildcards={"YY": "02"},
         threads=2,
+        rule="step",
         log=[tmp_path / "logs" / "step.log"],
     )
 
@@ -84,12 +85,13 @@ def test_matrix_products_use_one_thread(snakemake):
 
 
 def test_progress_is_said_now_and_then(snakemake, capfd, monkeypatch):
-    clock = iter([0.0, 1.0, 11.0, 12.0, 22.0])
+    clock = iter([0.0, 1.0, 11.0, 12.0, 22.0, 22.5])
     monkeypatch.setattr("refine2d.job.time.monotonic", lambda: next(clock))
     with job(snakemake) as task:
         for done in (1, 2, 3, 4):
             task.progress(done, 4, "particles")
     assert capfd.readouterr().err == "Iteration 2: 2 of 4 particles, 0.2 a second, 11 s left\n"
+    assert "\nstep: 22.50 s, " in Path(snakemake.log[0]).read_text()
 
 
 @pytest.mark.parametrize("converged", [True, False])
@@ -177,7 +179,7 @@ from test_job import Named
 from refine2d import job as module
 from refine2d.files import atomic
 module.GRACE = 2.0
-rules = SimpleNamespace(input=[], output=[], params={{}}, wildcards={{}}, threads=1, log=[{log!r}])
+rules = SimpleNamespace(input=[], output=[], params={{}}, wildcards={{}}, threads=1, rule="step", log=[{log!r}])
 with module.job(rules) as task:
     started = time.monotonic()
     with atomic({output!r}) as temporary:
@@ -224,7 +226,7 @@ from refine2d.job import LOCK, job
 from threadpoolctl import threadpool_info
 
 assert "numpy" not in sys.modules
-with job(SimpleNamespace(input=[], output=[], params={{}}, wildcards={{}}, threads=1, log=[{log!r}])):
+with job(SimpleNamespace(input=[], output=[], params={{}}, wildcards={{}}, threads=1, rule="step", log=[{log!r}])):
     import scipy.linalg
     print([library["num_threads"] for library in threadpool_info()])
 """
@@ -243,7 +245,7 @@ def test_a_script_of_the_workflow_ends_with_its_body(tmp_path):
 from types import SimpleNamespace
 from refine2d.job import job
 log = [{str(tmp_path / "log")!r}]
-snakemake = SimpleNamespace(input=[], output=[], params={{}}, wildcards={{}}, threads=1, log=log)
+snakemake = SimpleNamespace(input=[], output=[], params={{}}, wildcards={{}}, threads=1, rule="step", log=log)
 with job(snakemake) as task:
     print("done")
     task.say("Said.")

@@ -139,9 +139,6 @@ def test_the_first_setting_within_the_budget_is_taken():
     assert sprites.largest([9, 5, 3], float, 1) == 3
 
 
-HEAD = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
-
-
 @pytest.mark.parametrize(
     ("ranges", "shown"),
     [
@@ -219,44 +216,29 @@ def test_where_a_run_stands():
     assert standing(3, 4, True) == "converged after iteration 3 of 4"
 
 
-def benchmark(folder, name, seconds, log=None, said=""):
-    """What is left of a job: Snakemake's view, of long before its end, and the job's own, in its log."""
-    for part in ("benchmarks", "logs"):
-        (folder / part).mkdir(exist_ok=True)
-    row = f"{seconds}\t0:00:02\t7.0\t0\t0\t0\t0\t0\t0\t0.1\n"
-    (folder / f"benchmarks/{name}.tsv").write_text(HEAD + row)
-    if log:
-        (folder / f"logs/{log}.log").write_text(f"a line\n{said}\n")
-
-
-def test_times_are_summed_by_rule(tmp_path):
-    benchmark(tmp_path, "simmx_piece.01.00", 2.0, "simmx_01_00", usage.SENTENCE.format(1.5, 100))
-    benchmark(tmp_path, "simmx_piece.02.01", 3.0, "simmx_02_01", usage.SENTENCE.format(1.5, 300))
-    benchmark(tmp_path, "classmx_00", 1.0, "classmx_00", usage.SENTENCE.format(0.5, 20))
-    benchmark(tmp_path, "classmx.01", 4.0, "classmx_01", usage.SENTENCE.format(2, 50))
+def test_times_are_summed_by_step(tmp_path):
+    for name, used in {
+        "simmx_01_00": ("simmx_piece", 2, 1.5, 100),
+        "simmx_02_01": ("simmx_piece", 3, 1.5, 300),
+        "classmx_00": ("classmx_00", 1, 0.5, 20),
+        "classmx_01": ("classmx", 4, 2, 50),
+    }.items():
+        (tmp_path / "logs").mkdir(exist_ok=True)
+        (tmp_path / f"logs/{name}.log").write_text(f"a line\n{usage.SENTENCE.format(*used)}\nmade with\n")
     assert read_times(tmp_path) == [
-        {"step": "simmx_piece", "jobs": 2, "seconds": 5.0, "measured": 2, "cpu": 3.0, "memory": 300.0},
-        {"step": "classmx", "jobs": 1, "seconds": 4.0, "measured": 1, "cpu": 2.0, "memory": 50.0},
-        {"step": "classmx_00", "jobs": 1, "seconds": 1.0, "measured": 1, "cpu": 0.5, "memory": 20.0},
+        {"step": "simmx_piece", "jobs": 2, "seconds": 5.0, "cpu": 3.0, "memory": 300.0},
+        {"step": "classmx", "jobs": 1, "seconds": 4.0, "cpu": 2.0, "memory": 50.0},
+        {"step": "classmx_00", "jobs": 1, "seconds": 1.0, "cpu": 0.5, "memory": 20.0},
     ]
 
 
-def test_a_job_whose_log_does_not_say_what_it_used_is_not_measured(tmp_path):
-    benchmark(tmp_path, "classes.01", 0.25)
-    benchmark(tmp_path, "classes.02", 0.5, "classes_02", "Stopped; the same command goes on from here.")
-    benchmark(tmp_path, "classes.03", 0.25, "classes_03", usage.SENTENCE.format(0.5, 60))
-    assert read_times(tmp_path) == [
-        {"step": "classes", "jobs": 3, "seconds": 1.0, "measured": 1, "cpu": 0.5, "memory": 60.0}
-    ]
-
-
-@pytest.mark.parametrize("left", [b"", b"s\th:m", b"s\th:m:s\tcpu_time\n2.0\t0:0", b"s\n\x00\xff\x00"])
-def test_a_file_of_times_that_was_cut_short_fails_no_report(tmp_path, left):
-    (tmp_path / "benchmarks").mkdir()
-    (tmp_path / "benchmarks/allrefs.01.tsv").write_bytes(left)
+@pytest.mark.parametrize(
+    "left", [b"", b"Stopped; the same command goes on from here.\n", b"classes: 1", b"\xff"]
+)
+def test_a_job_that_has_not_ended_is_not_counted(tmp_path, left):
     (tmp_path / "logs").mkdir()
-    (tmp_path / "logs/allrefs_01.log").write_text(f"{usage.SENTENCE.format(1, 2)}\n")
-    assert all(row["jobs"] == row["measured"] == 1 for row in read_times(tmp_path))
+    (tmp_path / "logs/classes_01.log").write_bytes(left)
+    assert read_times(tmp_path) == []
 
 
 @given(st.text())

@@ -19,7 +19,7 @@ del held
 while time.process_time() < 0.5:
     pass
 time.sleep(0.5)
-print(used())
+print(used("step", 2.5))
 print("made with nothing")
 """
 
@@ -38,19 +38,20 @@ def test_time_is_that_of_the_cpu_and_memory_the_most_there_was(tmp_path):
     counted = waited_for() - before
     del large
     (tmp_path / "a.log").write_text(told.stdout)
-    seconds, memory = usage.read(tmp_path / "a.log")
-    assert (
-        0.5 <= seconds <= counted + 0.1
-    )  # as the kernel counts it, without the half second of sleep; rounded
+    step, seconds, cpu, memory = usage.read(tmp_path / "a.log")
+    assert (step, seconds) == ("step", 2.5)
+    assert 0.5 <= cpu <= counted + 0.1  # as the kernel counts it, without the half second of sleep; rounded
     assert 200 < memory < 300
 
 
 def test_the_last_line_counts(tmp_path):
-    (tmp_path / "a.log").write_text(f"{usage.SENTENCE.format(1, 2)}\nagain\n{usage.SENTENCE.format(3, 4)}\n")
-    assert usage.read(tmp_path / "a.log") == (3, 4)
+    (tmp_path / "a.log").write_text(
+        f"{usage.SENTENCE.format('a', 1, 2, 3)}\nagain\n{usage.SENTENCE.format('a', 4, 5, 6)}\n"
+    )
+    assert usage.read(tmp_path / "a.log") == ("a", 4, 5, 6)
 
 
-@pytest.mark.parametrize("left", [b"", b"1.0 s of CPU", b"\xff\x00"])
+@pytest.mark.parametrize("left", [b"", b"a: 1.0 s, 1.0 s of CPU", b"\xff\x00"])
 def test_a_log_that_was_cut_short_tells_nothing(tmp_path, left):
     (tmp_path / "a.log").write_bytes(left)
     assert usage.read(tmp_path / "a.log") is None
@@ -60,16 +61,16 @@ def test_a_log_that_was_cut_short_tells_nothing(tmp_path, left):
 def test_a_system_that_does_not_tell_a_programs_own_memory_fails_no_job(tmp_path, monkeypatch):
     for status in ("none", "short"):
         monkeypatch.setattr(usage, "STATUS", tmp_path / status)
-        assert 10 < float(usage.PATTERN.match(usage.used())[2]) < 100_000
+        assert 10 < float(usage.PATTERN.match(usage.used("step", 1))[4]) < 100_000
         (tmp_path / "short").write_text("Name: python\nVmRSS: 5 kB\n")
 
 
 def test_processes_that_were_waited_for_count():
-    before = float(usage.PATTERN.match(usage.used())[1])
+    before = float(usage.PATTERN.match(usage.used("step", 1))[3])
     subprocess.run([sys.executable, "-c", "import time\nwhile time.process_time() < 0.6: pass"], check=True)
-    assert float(usage.PATTERN.match(usage.used())[1]) > before + 0.5
+    assert float(usage.PATTERN.match(usage.used("step", 1))[3]) > before + 0.5
 
 
 def test_this_process_has_used_something():
-    seconds, memory = map(float, usage.PATTERN.match(usage.used()).groups())
-    assert seconds >= time.process_time() - 1 and memory > 10
+    cpu, memory = map(float, usage.PATTERN.match(usage.used("step", 1)).groups()[2:])
+    assert cpu >= time.process_time() - 1 and memory > 10

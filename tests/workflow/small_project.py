@@ -72,12 +72,12 @@ class Project:
         return {name: count for name, count in jobs.items() if name not in ("all", "parms")}
 
     def results(self, path: str = "run") -> dict[str, bytes]:
-        """Every file of a run but logs and benchmarks, by name; the report without the times it tells of."""
+        """Every file of a run but logs, by name; the report without the times it tells of."""
         files = (file for file in sorted((self.folder / path).rglob("*")) if file.is_file())
         named = {str(file.relative_to(self.folder / path)): file.read_bytes() for file in files}
         for page in named.keys() & {"report.html"}:
             named[page] = re.sub(rb'(id="times">)[^<]*', rb"\1", named[page])
-        return {name: data for name, data in named.items() if not name.startswith(("logs/", "benchmarks/"))}
+        return {name: data for name, data in named.items() if not name.startswith("logs/")}
 
     def copy(self, folder: Path, without_run: bool = False) -> "Project":
         """A copy with the same time stamps."""

@@ -63,6 +63,15 @@ def keep_run():
     runs.write(PATH, RUN)
 
 
+def fork_jobs():
+    """Called when a real run starts: its jobs on this machine start faster."""
+    from refine2d import forkserver
+
+    if workflow.local_exec and not workflow.deployment_settings.deployment_method:
+        command = forkserver.start().replace("{", "{{").replace("}", "}}")
+        shell.prefix(f"set -euo pipefail; {command} ")
+
+
 def check_results():
     """Called at the end: also what no later step has read is compared with its checksum."""
     damaged = set_damaged_aside(glob.glob(f"{glob.escape(PATH)}/*.hdf"))

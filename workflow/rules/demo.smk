@@ -4,8 +4,6 @@ rule demo:
         stack="demo/particles.mrcs",
     log:
         "demo/logs/particles.log",
-    benchmark:
-        "demo/benchmarks/particles.tsv"
     conda:
         "../../envs/refine2d.yaml"
     threads: 1

@@ -7,8 +7,6 @@ rule input_fp:
         projections=at("input_fp_basis_proj.hdf"),
     log:
         at("logs/input_fp.log"),
-    benchmark:
-        at("benchmarks/input_fp.tsv")
     conda:
         "../../envs/refine2d.yaml"
     threads: 4
@@ -34,8 +32,6 @@ rule classmx_00:
         at("classmx_00.hdf"),
     log:
         at("logs/classmx_00.log"),
-    benchmark:
-        at("benchmarks/classmx_00.tsv")
     conda:
         "../../envs/refine2d.yaml"
     threads: 1
@@ -61,8 +57,6 @@ if OPTIONS.base["initial"]:
             at("classes_init.hdf"),
         log:
             at("logs/classes_init.log"),
-        benchmark:
-            at("benchmarks/classes_init.tsv")
         conda:
             "../../envs/refine2d.yaml"
         threads: 1
@@ -90,8 +84,6 @@ else:
             at("classes_init/{group}.hdf"),
         log:
             at("logs/classes_init_{group}.log"),
-        benchmark:
-            at("benchmarks/classes_init_piece.{group}.tsv")
         conda:
             "../../envs/refine2d.yaml"
         threads: threads_of(GROUPS, most=4)
@@ -133,8 +125,6 @@ else:
             at("classes_init.hdf"),
         log:
             at("logs/classes_init.log"),
-        benchmark:
-            at("benchmarks/classes_init.tsv")
         conda:
             "../../envs/refine2d.yaml"
         threads: 1

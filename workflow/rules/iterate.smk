@@ -14,8 +14,6 @@ rule allrefs:
         aliref=at("aliref_{YY}.hdf"),
     log:
         at("logs/allrefs_{YY}.log"),
-    benchmark:
-        at("benchmarks/allrefs.{YY}.tsv")
     conda:
         "../../envs/refine2d.yaml"
     threads: 4
@@ -53,8 +51,6 @@ rule simmx_piece:
         at("simmx_{YY}/{chunk}.h5"),
     log:
         at("logs/simmx_{YY}_{chunk}.log"),
-    benchmark:
-        at("benchmarks/simmx_piece.{YY}.{chunk}.tsv")
     conda:
         "../../envs/refine2d.yaml"
     threads: threads_of(CHUNKS, most=8)
@@ -93,8 +89,6 @@ rule classmx:
         classmx=at("classmx_{YY}.hdf"),
     log:
         at("logs/classmx_{YY}.log"),
-    benchmark:
-        at("benchmarks/classmx.{YY}.tsv")
     conda:
         "../../envs/refine2d.yaml"
     threads: 4
@@ -123,8 +117,6 @@ rule classes_piece:
         at("classes_{YY}/{group}.hdf"),
     log:
         at("logs/classes_{YY}_{group}.log"),
-    benchmark:
-        at("benchmarks/classes_piece.{YY}.{group}.tsv")
     conda:
         "../../envs/refine2d.yaml"
     threads: threads_of(GROUPS, most=4)
@@ -173,8 +165,6 @@ rule classes:
         state=at("state_{YY}.json"),
     log:
         at("logs/classes_{YY}.log"),
-    benchmark:
-        at("benchmarks/classes.{YY}.tsv")
     conda:
         "../../envs/refine2d.yaml"
     threads: 1
@@ -201,8 +191,6 @@ if OPTIONS.base["resultmx"]:
             OPTIONS.base["resultmx"],
         log:
             at("logs/resultmx.log"),
-        benchmark:
-            at("benchmarks/resultmx.tsv")
         conda:
             "../../envs/refine2d.yaml"
         threads: 1

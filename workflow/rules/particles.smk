@@ -9,8 +9,6 @@ rule particles_piece:
         at("particles/{chunk}.h5"),
     log:
         at("logs/particles_{chunk}.log"),
-    benchmark:
-        at("benchmarks/particles_piece.{chunk}.tsv")
     conda:
         "../../envs/refine2d.yaml"
     threads: 1
@@ -38,8 +36,6 @@ rule particles:
         lst=at("particles.lst"),
     log:
         at("logs/particles.log"),
-    benchmark:
-        at("benchmarks/particles.tsv")
     conda:
         "../../envs/refine2d.yaml"
     threads: 1

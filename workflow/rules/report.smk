@@ -19,8 +19,6 @@ rule summary:
         quality=at("quality_{YY}.tsv"),
     log:
         at("logs/summary_{YY}.log"),
-    benchmark:
-        at("benchmarks/summary.{YY}.tsv")
     priority: 1  # or the report of what is there so far comes late
     conda:
         "../../envs/refine2d.yaml"
@@ -52,8 +50,6 @@ rule report:
         selection=at("selection_suggested.yaml"),
     log:
         at("logs/report.log"),
-    benchmark:
-        at("benchmarks/report.tsv")
     conda:
         "../../envs/refine2d.yaml"
     threads: 1
@@ -81,8 +77,6 @@ rule curves:
         at("curves.pdf"),
     log:
         at("logs/curves.log"),
-    benchmark:
-        at("benchmarks/curves.tsv")
     conda:
         "../../envs/refine2d.yaml"
     threads: 1
@@ -105,8 +99,6 @@ rule classes_pdf:
         at("classes.pdf"),
     log:
         at("logs/classes_pdf.log"),
-    benchmark:
-        at("benchmarks/classes_pdf.tsv")
     conda:
         "../../envs/refine2d.yaml"
     threads: 1
@@ -134,8 +126,6 @@ rule select:
         directory(at("selected")),
     log:
         at("logs/select.log"),
-    benchmark:
-        at("benchmarks/select.tsv")
     conda:
         "../../envs/refine2d.yaml"
     threads: 1
@@ -162,8 +152,6 @@ rule movie:
         at("movie.mp4"),
     log:
         at("logs/movie.log"),
-    benchmark:
-        at("benchmarks/movie.tsv")
     conda:
         "../../envs/refine2d.yaml"
     threads: 1

@@ -8,8 +8,6 @@ rule classes_full_piece:
         at("classes_full/{group}.hdf"),
     log:
         at("logs/classes_full_{group}.log"),
-    benchmark:
-        at("benchmarks/classes_full_piece.{group}.tsv")
     conda:
         "../../envs/refine2d.yaml"
     threads: threads_of(GROUPS, most=4)
@@ -48,8 +46,6 @@ rule classes_mrcs:
         hdf=at("classes.hdf"),
     log:
         at("logs/classes_mrcs.log"),
-    benchmark:
-        at("benchmarks/classes_mrcs.tsv")
     conda:
         "../../envs/refine2d.yaml"
     threads: 1
@@ -73,8 +69,6 @@ rule classes_png:
         report(at("classes.png"), caption="../report/classes.rst", category="Classes"),
     log:
         at("logs/classes_png.log"),
-    benchmark:
-        at("benchmarks/classes_png.tsv")
     conda:
         "../../envs/refine2d.yaml"
     threads: 1
@@ -100,8 +94,6 @@ rule particles_star:
         at("particles.star"),
     log:
         at("logs/particles_star.log"),
-    benchmark:
-        at("benchmarks/particles_star.tsv")
     conda:
         "../../envs/refine2d.yaml"
     threads: 1
@@ -127,8 +119,6 @@ rule particles_cs:
         at("particles.cs"),
     log:
         at("logs/particles_cs.log"),
-    benchmark:
-        at("benchmarks/particles_cs.tsv")
     conda:
         "../../envs/refine2d.yaml"
     threads: 1
@@ -153,8 +143,6 @@ rule class_sets:
         SETS,
     log:
         at("logs/class_sets.log"),
-    benchmark:
-        at("benchmarks/class_sets.tsv")
     conda:
         "../../envs/refine2d.yaml"
     threads: 1
@@ -174,8 +162,6 @@ rule parms:
         at("0_refine2d_parms.json"),
     log:
         at("logs/parms.log"),
-    benchmark:
-        at("benchmarks/parms.tsv")
     conda:
         "../../envs/refine2d.yaml"
     threads: 1

@@ -11,7 +11,7 @@ from refine2d.errors import UserError
 
 # What says when, where and in how many pieces a run was made, not what came out.
 LEFT_OUT = {"run.json", "lock.json", "0_refine2d_parms.json", "report.html", "particles.h5"}
-FOLDERS = {"logs", "benchmarks"}
+FOLDERS = {"logs"}
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ class Job:
         for name in ("options", "run", "rows", "share"):
             setattr(self, name, SimpleNamespace(**snakemake.params.get(name, {})))
         self.iteration = int(snakemake.wildcards.get("YY", 0))
-        self._log = log
+        self._step, self._log = snakemake.rule, log
         self._start = self._last = time.monotonic()
         self.left = 0.0
 
@@ -72,6 +72,10 @@ class Job:
         if not began.exists() or written < began.stat().st_mtime:
             return None
         return max((until or time.time()) - written, 1e-3)
+
+    def used(self) -> str:
+        """What the job has used so far, a line of the log."""
+        return used(self._step, time.monotonic() - self._start)
 
     def progress(self, done: int, total: int, what: str) -> None:
         """Say how far a long step is, now and then: what is done, how fast, the time that is left."""
@@ -131,9 +135,9 @@ def job(snakemake) -> Iterator[Job]:
             with _ends_in_time(task, log):
                 _check_inputs(snakemake)
                 yield task
-                log.info("%s\nmade with %s", used(), _machine())
+                log.info("%s\nmade with %s", task.used(), _machine())
     except _Forwarded:
-        log.info(used())
+        log.info(task.used())
     except Damaged as error:
         for path in error.paths:
             set_aside(path)

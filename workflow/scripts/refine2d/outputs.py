@@ -13,7 +13,7 @@ WRITTEN = re.compile(  # in the run's folder; without selection_suggested.yaml, 
     r"|(classes_init|input_fp|input_fp_basis|input_fp_basis_proj|input_\d\d_proj)\.hdf"
     r"|(aliref|allrefs|basis|classes|classmx|quality|resultmx|simmx|state)_\d\d\.(hdf|json|tsv)"
     r"|(particles|simmx_\d\d)/\d+\.h5|classes_(init|full|\d\d)/\d+\.hdf|sets/class_\d+\.lst"
-    r"|selected(/.*)?|(logs|benchmarks)/.*"
+    r"|selected(/.*)?|logs/.*"
 )
 
 

@@ -403,14 +403,11 @@ function fillTables() {
       ["why", "particles", "images of the input, from 0"])
     : "None: every image of the input took part as it is.");
   const block = (title, content) => make("div", {}, make("h3", {}, title), content);
-  const least = each => each.measured < each.jobs ? "≥ " : "", known = (each, text) => each.measured ? text : "–";
-  const steps = times.map(each => [each.step, each.jobs, duration(each.seconds), known(each, least(each) + duration(each.cpu)),
-    known(each, `${Math.round(each.memory)} MB`)]);
+  const steps = times.map(each => [each.step, each.jobs, duration(each.seconds), duration(each.cpu), `${Math.round(each.memory)} MB`]);
   byId("facts").replaceChildren(block("Particles", table(Object.entries(data.facts.particles))),
     block("Options", table(Object.entries(data.facts.options))), block("Versions", table(Object.entries(data.facts.versions))),
     block("Time and memory", steps.length ? make("div", {}, table(steps, ["step", "jobs", "time of all", "CPU time", "most memory"]),
-      make("p", { className: "hint" }, "Steps that had ended when this page was written; CPU time and memory by the jobs' logs (≥ where " +
-        "some are not there, – where none is).")) : "No benchmark files were there."));
+      make("p", { className: "hint" }, "Steps that had ended when this page was written, by the jobs' logs.")) : "No job's log tells."));
 }
 
 function onKey(event) {
