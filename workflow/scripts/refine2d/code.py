@@ -2,11 +2,25 @@
 
 import ast
 import hashlib
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from types import CodeType
 
 PACKAGE = "refine2d"
 WITHOUT_RESULT = {"job.py"}  # logs and errors: what it does is in no result
+SAID = (  # of a code object; the other attributes say where it stands
+    "co_code",
+    "co_names",
+    "co_varnames",
+    "co_freevars",
+    "co_cellvars",
+    "co_argcount",
+    "co_posonlyargcount",
+    "co_kwonlyargcount",
+    "co_flags",
+    "co_exceptiontable",
+)
 
 
 def digest(script: str | Path) -> str:
@@ -55,28 +69,36 @@ def _tree(path: Path) -> ast.Module:
 
 @cache
 def _meaning(path: Path) -> str:
-    """The syntax tree as text, without docstrings and positions."""
-    tree = _tree(path)
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and _is_text(body[0]):
-            node.body = body[1:]
-    return ast.dump(tree)
+    """What Python makes of a file, without docstrings, places and layout."""
+    return _told(compile(_tree(path), "", "exec", optimize=2))
 
 
-def _is_text(node: ast.AST) -> bool:
-    return (
-        isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
-    )
+def _told(code: CodeType) -> str:
+    """A code object as text, the same in every process: sets of constants are sorted."""
+    constants = [
+        _told(each)
+        if isinstance(each, CodeType)
+        else sorted(map(repr, each))
+        if isinstance(each, frozenset)
+        else each
+        for each in code.co_consts
+    ]
+    return repr((*(getattr(code, name) for name in SAID), constants))
+
+
+def _statements(node: ast.AST) -> Iterator[ast.stmt]:
+    """All statements in a node, without looking for them in expressions."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.stmt | ast.excepthandler | ast.match_case):
+            yield child
+            yield from _statements(child)
 
 
 @cache
 def _imports(path: Path, folder: Path) -> set[Path]:
     """Files of the library that a file uses; a package on the way to a module is not used."""
     files = set()
-    for node in ast.walk(_tree(path)):
+    for node in _statements(_tree(path)):
         if isinstance(node, ast.Import):
             files |= {_file(alias.name, folder) for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
