@@ -206,6 +206,12 @@ def test_headers_read_back(tmp_path_factory, header):
     assert (read["nx"], read["ny"], read["nz"]) == (3, 2, 1)
     for key, value in header.items():
         np.testing.assert_array_equal(read[key], value)
+    assert hdf.read_headers(path, ()) == [{}]
+    wanted = {*list(header)[::2], "nx"}
+    (some,) = hdf.read_headers(path, [*wanted, "none of them"])
+    assert some.keys() == wanted
+    for key in some:
+        np.testing.assert_array_equal(some[key], read[key])
 
 
 @given(

@@ -152,6 +152,10 @@ def test_classes_join_in_the_order_of_their_numbers(tmp_path):
         images = [made[c][0].image for c in mine]
         tables.write_classes(paths[-1], images, headers, np.concatenate([made[c][1] for c in mine]))
     tables.join_classes(tmp_path / "classes.hdf", paths)
+    tables.join_classes(tmp_path / "again.hdf", [tmp_path / "classes.hdf"])
+    assert (tmp_path / "again.hdf").read_bytes() == (
+        tmp_path / "classes.hdf"
+    ).read_bytes()  # in however many pieces
 
     np.testing.assert_array_equal(read_hdf(tmp_path / "classes.hdf")[:, 0, 0], range(5))
     for number, header in enumerate(read_headers(tmp_path / "classes.hdf")):

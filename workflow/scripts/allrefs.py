@@ -27,9 +27,8 @@ with job(snakemake) as task:
     options, classes = task.options, read_hdf(task.input.classes)
     how, radius = Recipe(center=centring(options), automask=options.automask), mask_radius(options, task.run)
     order, images, moved = chain(classes, plan(options, task.run, "sim"), task.threads, how)
-    headers = read_headers(task.input.classes)
-    kept = ("apix_x", "apix_y", "ptcl_repr", "noise")
-    headers = [{name: headers[i][name] for name in kept} | {"source_class": int(i)} for i in order]
+    headers = read_headers(task.input.classes, ("apix_x", "apix_y", "ptcl_repr", "noise"))
+    headers = [headers[i] | {"source_class": int(i)} for i in order]
     write_hdf(task.output.allrefs, images, headers)
     noise = denoise.per_component([header["noise"] for header in headers])
 

@@ -41,7 +41,9 @@ with job(snakemake) as task:
     }
     write_json(task.output.state, state, seal=True)
 
-    resolution = np.median([header["resolution"] for header in read_headers(task.output.classes)])
+    resolution = np.median(
+        [header["resolution"] for header in read_headers(task.output.classes, ["resolution"])]
+    )
     told = (
         f"Iteration {task.iteration}: {used.sum():,} particles in {state['classes']} classes, "
         f"{percent(changed, used.sum())} changed their class, the largest has {percent(sizes.max(), used.sum())}, "

@@ -14,7 +14,7 @@ with job(snakemake) as task:
 
     options = task.options
     n = ParticleStore(task.input.particles).n
-    rows = np.atleast_1d(read_headers(task.input.footprints)[0]["class_ptcl_idxs"])
+    rows = np.atleast_1d(read_headers(task.input.footprints, ["class_ptcl_idxs"])[0]["class_ptcl_idxs"])
     vectors = read_hdf(task.input.projections)[0]
     if len(vectors) < 2 * options.ncls:
         raise UserError(

@@ -25,7 +25,7 @@ with job(snakemake) as task:
     from refine2d.tables import read_arrays, write_simmx
     from refine2d.working import scale
 
-    references = len(read_headers(task.input.aliref))
+    references = len(read_headers(task.input.aliref, ()))
     aligned = (read_arrays([piece], "best") for piece in task.input.aligned)
     write_simmx(task.output.simmx, aligned, task.run.n, references, scale(task.run))
 

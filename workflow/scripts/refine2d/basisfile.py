@@ -19,7 +19,7 @@ def write_basis(path, basis: Basis) -> None:
 
 def read_basis(path) -> Basis:
     """Inverse of `write_basis`."""
-    images, headers = read_hdf(path), read_headers(path)
+    images, headers = read_hdf(path), read_headers(path, ("eigval", "explvarfrac", "noise"))
     if images.shape[1] == 1:
         images = images[:, 0]
     eigval, share = (np.array([header[name] for header in headers[1:]]) for name in ("eigval", "explvarfrac"))

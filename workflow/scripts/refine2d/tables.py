@@ -181,7 +181,7 @@ def write_projection(
 
 def read_projection(path, rows: np.ndarray, binning: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
     """Vectors float32 (m, d) and ALIGNMENT (m,) of some rows, ascending, of a file that `write_projection` wrote."""
-    image, *scaled = [f"MDF/images/{number}/image" for number in range(len(read_headers(path)))]
+    image, *scaled = [f"MDF/images/{number}/image" for number in range(len(read_headers(path, ())))]
     found = read_rows([path], image, rows)
     tx, ty, alpha, mirror = found[:, :4].T
     scale = read_rows([path], *scaled, rows)[:, 0] if scaled else 1.0
@@ -212,7 +212,7 @@ def class_places(pieces: Sequence) -> list[tuple[str, int]]:
     found = [
         (header["class_id"], piece, number)
         for piece in pieces
-        for number, header in enumerate(read_headers(piece))
+        for number, header in enumerate(read_headers(piece, ["class_id"]))
     ]
     return [(piece, number) for _, piece, number in sorted(found)]
 
@@ -220,7 +220,8 @@ def class_places(pieces: Sequence) -> list[tuple[str, int]]:
 def class_sizes(path) -> np.ndarray:
     """Number of members of each class of a file of averages, left-out ones too: int64 (K,)."""
     members = ("class_ptcl_idxs", "exc_class_ptcl_idxs")
-    return np.array([sum(np.size(header.get(name, ())) for name in members) for header in read_headers(path)])
+    headers = read_headers(path, members)
+    return np.array([sum(np.size(header.get(name, ())) for name in members) for header in headers])
 
 
 def members_of(number: int, rows: np.ndarray, average) -> np.ndarray:

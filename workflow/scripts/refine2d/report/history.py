@@ -93,7 +93,7 @@ def read_history(folder: str | Path, last: int, first: int = 1) -> list[Iteratio
         if state["iteration"] < number:
             continue
         classes = folder / f"classes_{number:02d}.hdf"
-        headers = read_headers(classes)
+        headers = read_headers(classes, ("frc", "apix_x", "class_ptcl_qual"))
         labels = read_classmx(folder / f"classmx_{number:02d}.hdf", 1.0)[0]
         track = np.arange(len(headers))
         if history:

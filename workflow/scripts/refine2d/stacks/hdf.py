@@ -171,11 +171,23 @@ def read_hdf(path: str, numbers=None) -> np.ndarray:
     return _read(path, numbers)
 
 
-def read_headers(path: str) -> list[dict]:
-    """Header of each image, keys without ``EMAN.``: int, float, str, or an array for two values or more."""
+def read_headers(path: str, names: Iterable[str] | None = None) -> list[dict]:
+    """Header of each image, keys without ``EMAN.``: int, float, str, or an array for two values or more.
+
+    Parameters
+    ----------
+    path : str
+    names : iterable of str, optional
+        Keys that are wanted, as far as they are there; all by default.
+    """
     with _images(path) as images:
-        groups = (images[str(i)] for i in range(_count(images)))
-        return [{k.removeprefix("EMAN."): _python(v) for k, v in group.attrs.items()} for group in groups]
+        return [_header(images[str(number)].attrs, names) for number in range(_count(images))]
+
+
+def _header(attributes: h5py.AttributeManager, names: Iterable[str] | None) -> dict:
+    if names is None:
+        names = [key.removeprefix("EMAN.") for key in attributes]
+    return {name: _python(attributes[f"EMAN.{name}"]) for name in names if f"EMAN.{name}" in attributes}
 
 
 def write_hdf(path: str, images: Iterable[np.ndarray], headers: list[dict] | None = None) -> None:

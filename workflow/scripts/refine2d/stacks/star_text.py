@@ -68,7 +68,7 @@ def read_parts(path: str, columns: Mapping[str, Callable] | None = None) -> Iter
     UserError
         With the line, where the file is no STAR file or a row has too many or too few values.
     """
-    names: set[str] = set()
+    name, begun, names = "", False, set()
     block: Block | _Loop | None = None
     try:
         with open(path, encoding="utf-8") as file:
