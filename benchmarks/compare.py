@@ -1,7 +1,7 @@
 """Classify simulated sets with this workflow and with RELION's Class2D, and print one table.
 
     python benchmarks/compare.py --scratch scratch                        # every set, this workflow
-    python benchmarks/compare.py --scratch scratch --sets c1 junk --n 2000 --k 20 --relion
+    python benchmarks/compare.py --scratch scratch --sets c1 mixture --n 2000 --k 20 --relion
 
 What is there already in the scratch folder is scored again, not run again. RELION (`relion_refine` on the path, or
 `--relion-prefix`) takes the settings of its tutorial: 25 iterations, T=2, 12 degrees with one oversampling.

@@ -109,8 +109,10 @@ def stop(number, _):
     print(number, file=open({str(told)!r}, "a"), flush=True)
     sys.exit(7)
 signal.signal({int(number)}, stop)
-print("here", file=open({str(told)!r}, "w"), flush=True)
-time.sleep({PATIENCE})
+with open({str(told)!r}, "w") as file:
+    print("here", file=file)
+for _ in range(int(10 * {PATIENCE})):
+    time.sleep(0.1)
 """
     job = ask(text)
     wait_for(told)
@@ -122,8 +124,10 @@ time.sleep({PATIENCE})
 def test_signals_mean_to_a_job_what_they_mean_to_a_program(ask, told):
     text = f"""
 import os, time
-print(os.getpid(), file=open({str(told)!r}, "w"), flush=True)
-time.sleep({PATIENCE})
+with open({str(told)!r}, "w") as file:
+    print(os.getpid(), file=file)
+for _ in range(int(10 * {PATIENCE})):
+    time.sleep(0.1)
 """
     for number, code in ((signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGINT, 1)):
         job = ask(text)
@@ -162,6 +166,19 @@ def test_a_command_runs_by_itself_where_no_server_answers(tmp_path):
     command = [sys.executable, forked.__file__, "nobody", sys.executable, str(tmp_path / "step.py")]
     alone = subprocess.run(command, capture_output=True, text=True)
     assert (alone.returncode, alone.stdout) == (5, "alone\n")
+
+
+def test_a_command_runs_by_itself_where_the_server_ends_before_it_has_begun(tmp_path):
+    (tmp_path / "step.py").write_text("print('alone')")
+    name = f"refine2d-test-{os.getpid()}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(f"\0{name}")
+        listener.listen()
+        command = [sys.executable, forked.__file__, name, sys.executable, str(tmp_path / "step.py")]
+        alone = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        client, _ = listener.accept()
+        client.close()
+        assert alone.communicate(timeout=PATIENCE) == ("alone\n", None)
 
 
 def test_what_is_no_script_runs_by_itself(server):

@@ -68,8 +68,7 @@ def fork_jobs():
     from refine2d import forkserver
 
     if workflow.local_exec and not workflow.deployment_settings.deployment_method:
-        command = forkserver.start().replace("{", "{{").replace("}", "}}")
-        shell.prefix(f"set -euo pipefail; {command} ")
+        shell.prefix(forkserver.start().replace("{", "{{").replace("}", "}}"))
 
 
 def check_results():

@@ -3,13 +3,15 @@
 Any other command runs by itself, and so does this one where no server answers.
 """
 
-import contextlib
 import marshal
 import os
+import select
 import signal
 import socket
 import sys
 
+BEGUN = b"begun"  # the server's first answer; the second one says how the job ended
+LARGEST = 64  # bytes of an answer
 SIGNALLED = 128  # and the number of the signal: what a shell says of a process that one ended
 
 
@@ -18,23 +20,29 @@ def main(name: str, command: list[str]) -> int:
     if command[:-1] != [sys.executable]:
         os.execvp(command[0], command)
     server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-
-    def pass_on(number, _):
-        with contextlib.suppress(OSError):
-            server.send(bytes([number]))
-
     try:
         server.connect(f"\0{name}")
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, pass_on)
         server.send(marshal.dumps((command, os.getcwd(), dict(os.environ))))
     except OSError:
         os.execvp(command[0], command)
-    ended = b""
-    with contextlib.suppress(ConnectionError):
-        ended = server.recv(16)
+    server.setblocking(False)
+    signal.set_wakeup_fd(server.fileno())  # from now on a signal sends its number
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+    if not _answer(server):
+        os.execvp(command[0], command)
+    ended = _answer(server)
     code = marshal.loads(ended) if ended else 1
     return code if code >= 0 else SIGNALLED - code
+
+
+def _answer(server: socket.socket) -> bytes:
+    """What the server says; nothing when it has gone."""
+    select.select([server], [], [])
+    try:
+        return server.recv(LARGEST)
+    except ConnectionError:
+        return b""
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+from refine2d.forked import BEGUN
 from refine2d.job import BLAS_THREADS
 
 SCRIPTS = Path(__file__).parents[1]
@@ -59,8 +60,14 @@ def start() -> str:
             pass_fds=[listener.fileno()],
             env=os.environ | dict.fromkeys(BLAS_THREADS, "1"),
         )
-    atexit.register(server.communicate)
+    atexit.register(_stop, server)
     return shlex.join([sys.executable, "-ISE", str(CLIENT), name])
+
+
+def _stop(server: subprocess.Popen) -> None:
+    """End a server that has no jobs any more; what it and they used counts as this process's children's."""
+    server.kill()
+    server.wait()
 
 
 def main(listener: socket.socket) -> None:
@@ -114,6 +121,7 @@ def _accept(listener: socket.socket, waiting: selectors.BaseSelector) -> None:
         client.close()
         _run(*marshal.loads(request))
     os.close(held)
+    client.send(BEGUN)
     waiting.register(client, selectors.EVENT_READ, partial(_pass_on, client, job, waiting))
     waiting.register(alive, selectors.EVENT_READ, partial(_end, client, job, alive, waiting))
 
