@@ -48,6 +48,14 @@ def test_another_number_of_chunks_gives_the_same_bytes(particles, finished, tmp_
     assert [name for name in whole if found[name] != wanted[name]] == []
 
 
+def test_jobs_that_start_by_themselves_give_the_same_bytes(particles, finished, tmp_path):
+    """As with software deployment; here no rule names a module."""
+    project = particles.copy(tmp_path / "project")
+    project.run(flags=("--software-deployment-method", "env-modules"))
+    found, wanted = project.results(), finished.results()
+    assert [name for name in wanted if found[name] != wanted[name]] == []
+
+
 def test_a_converged_run_hands_its_files_on(continued):
     continued.run("iter=3", "minchange=1000")
     files = continued.results()
