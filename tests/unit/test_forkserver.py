@@ -1,6 +1,8 @@
 """Jobs that a server forks end as they would by themselves."""
 
+import marshal
 import os
+import select
 import selectors
 import shlex
 import signal
@@ -143,6 +145,19 @@ def test_a_job_ends_with_its_command(ask, told):
     pid = int(wait_for(told))
     job.kill()
     assert gone(pid)
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_command_that_is_gone_before_it_reads_an_answer_ends_no_server(server, ask, told, waits):
+    told.with_name("gone.py").write_text("import time; time.sleep(60)")
+    command = [sys.executable, str(told.with_name("gone.py"))]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as gone:
+        gone.connect(f"\0{server[0][-1]}")
+        gone.send(marshal.dumps((command, os.getcwd(), dict(os.environ))))
+        if waits:
+            select.select([gone], [], [])
+    assert ask("pass").wait(PATIENCE) == 0
+    assert server[1].is_running() and server[1].status() != psutil.STATUS_ZOMBIE
 
 
 def test_jobs_run_side_by_side(ask, told):

@@ -121,14 +121,17 @@ def _accept(listener: socket.socket, waiting: selectors.BaseSelector) -> None:
         client.close()
         _run(*marshal.loads(request))
     os.close(held)
-    client.send(BEGUN)
+    with suppress(OSError):
+        client.send(BEGUN)
     waiting.register(client, selectors.EVENT_READ, partial(_pass_on, client, job, waiting))
     waiting.register(alive, selectors.EVENT_READ, partial(_end, client, job, alive, waiting))
 
 
 def _pass_on(client: socket.socket, job: int, waiting: selectors.BaseSelector) -> None:
     """Give a job the signal that its command got; without a command there is no job."""
-    number = client.recv(1)
+    number = b""
+    with suppress(ConnectionError):
+        number = client.recv(1)
     if not number:
         waiting.unregister(client)
     os.kill(job, number[0] if number else signal.SIGKILL)
