@@ -71,7 +71,13 @@ def _stop(server: subprocess.Popen) -> None:
 
 
 def main(listener: socket.socket) -> None:
-    """Serve until the process that started this one ends."""
+    """Serve until the process that started this one ends.
+
+    Parameters
+    ----------
+    listener : socket
+        Of Unix and of whole messages, already listening.
+    """
     for number in (signal.SIGINT, signal.SIGTERM):  # meant for the jobs, which get them too
         signal.signal(number, signal.SIG_IGN)
     _load()

@@ -179,6 +179,11 @@ def read_headers(path: str, names: Iterable[str] | None = None) -> list[dict]:
     path : str
     names : iterable of str, optional
         Keys that are wanted, as far as they are there; all by default.
+
+    Raises
+    ------
+    UserError
+        When the file is not in EMAN2's layout or an image is missing.
     """
     with _images(path) as images:
         return [_header(images[str(number)].attrs, names) for number in range(_count(images))]
