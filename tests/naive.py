@@ -124,6 +124,12 @@ def log_likelihood_gain(template: np.ndarray, y: np.ndarray, c2: np.ndarray, ban
     return total
 
 
+def shift_prior(sx: float, sy: float, sigma: float) -> float:
+    """Logarithm of a Gaussian of deviation `sigma` at a shift, by that at none."""
+    density = [np.exp(-(s**2) / (2 * sigma**2)) for s in (sx, sy)]
+    return float(np.log(density[0] * density[1]))
+
+
 def posterior_mean(
     image: np.ndarray, mean: np.ndarray, vectors: np.ndarray, eigval: np.ndarray, c2: np.ndarray
 ):

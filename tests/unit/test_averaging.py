@@ -1,3 +1,4 @@
+import naive
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -202,6 +203,19 @@ def test_what_is_kept(values, keep, sigma):
     spread = averaging.choose(quality, sigma, True)
     assert spread.any()
     assert (quality[spread] >= quality.mean() - sigma * quality.std() - 1e-3).all()
+
+
+@pytest.mark.parametrize("sigma", [np.inf, 1.0])
+def test_quality_is_the_correlation_whatever_is_expected_of_shifts(sigma):
+    image, plan = picture(), Plan(BOX, 0.4 * BOX, 6, shift_sigma=sigma)
+    images, _, transfer = particles(image, 6)
+    store, rows = Store(images, transfer), np.arange(6)
+    found, quality = averaging.align_members(averaging.Members(store, rows), image, plan)
+    for one, value, y, c2 in zip(found, quality, store.y, store.c2, strict=True):
+        template = naive.shown(image, one["angle"], one["mirror"], one["sx"], one["sy"])
+        gain = naive.log_likelihood_gain(template, y, c2, plan.fine_rings)
+        power = -2 * naive.log_likelihood_gain(template, np.zeros_like(y), c2, plan.fine_rings)
+        assert value == pytest.approx((gain + power / 2) / np.sqrt(power), rel=0.02)
 
 
 def test_rounds_bring_the_particle_to_the_centre():

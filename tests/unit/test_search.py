@@ -69,10 +69,11 @@ def test_without_noise_poses_are_exact_below_the_grid():
     assert np.median(np.hypot(found["sx"] - truth["sx"], found["sy"] - truth["sy"])) < 0.1
 
 
-def test_score_is_the_naive_log_likelihood_gain():
+@pytest.mark.parametrize("sigma", [np.inf, 0.7])
+def test_score_is_the_naive_log_likelihood_gain_and_the_shifts_prior(sigma):
     references = blobs(2)
     _, images = planted(references, 6, 3, noise=2.0)
-    plan = Plan(BOX, 0.4 * BOX, 6)
+    plan = Plan(BOX, 0.4 * BOX, 6, shift_sigma=sigma)
     y, _ = matched(images, 2.0)
     rng = np.random.default_rng(0)
     c2 = rng.uniform(0.2, 0.6, (6, nrings(BOX))).astype(np.float32)
@@ -80,18 +81,21 @@ def test_score_is_the_naive_log_likelihood_gain():
         pose = (one["angle"], one["mirror"], one["sx"], one["sy"])
         template = naive.shown(references[one["ref"]], *pose)
         expected = naive.log_likelihood_gain(template, yi, weights, plan.fine_rings)
+        expected += naive.shift_prior(*pose[2:], sigma)
         assert one["score"] == pytest.approx(expected, rel=0.02)
 
 
-def test_no_pose_of_a_naive_exhaustive_search_is_better():
+@pytest.mark.parametrize(("noise", "sigma"), [(4.0, np.inf), (4.0, 0.5), (200.0, 0.5)])
+def test_no_pose_of_a_naive_exhaustive_search_is_better(noise, sigma):
     references = blobs(2, seed=4, box=32)
-    _, images = planted(references, 3, 5, noise=4.0, reach=2.0)
-    plan = Plan(32, 13, 3)
-    y, c2 = matched(images, 4.0)
+    _, images = planted(references, 3, 5, noise=noise, reach=2.0)
+    plan = Plan(32, 13, 3, shift_sigma=sigma)
+    y, c2 = matched(images, noise)
     found = align(References(plan, references), y, c2)[:, 0]
     for one, yi, weights in zip(found, y, c2, strict=True):
         best = max(
             naive.log_likelihood_gain(naive.shown(r, angle, mirror, sx, sy), yi, weights, plan.fine_rings)
+            + naive.shift_prior(sx, sy, sigma)
             for r in references
             for mirror in (False, True)
             for angle in range(0, 360, 30)
@@ -118,6 +122,23 @@ def test_shifts_stay_within_the_limit():
     found = align(References(Plan(BOX, 0.4 * BOX, 3), references), *matched(images, 1.0))
     real = found["ref"] >= 0
     assert np.hypot(found["sx"], found["sy"])[real].max() <= 3 + 1
+
+
+def test_expected_shifts_hold_noise_near_the_centre_and_no_particle_that_shows_otherwise():
+    references = blobs(3)
+    extent = Plan(BOX, 0.4 * BOX, 8)
+    expecting = replace(extent, shift_sigma=1.5)
+    noise = np.sqrt(100.0) * np.random.default_rng(0).standard_normal((200, BOX, BOX)).astype(np.float32)
+    far, near = (
+        align(References(plan, references), *matched(noise, 100.0))[:, 0] for plan in (extent, expecting)
+    )
+    assert np.median(np.hypot(near["sx"], near["sy"])) < 0.5 * np.median(np.hypot(far["sx"], far["sy"]))
+    truth, images = planted(references, 64, 10, noise=5.0, reach=5.5)
+    found = align(References(expecting, references), *matched(images, 5.0))[:, 0]
+    off = np.hypot(found["sx"] - truth["sx"], found["sy"] - truth["sy"])
+    assert np.hypot(truth["sx"], truth["sy"]).max() > 6
+    assert np.median(off) < 0.3
+    assert off.max() < 1
 
 
 def test_no_threads_or_cuts_change_a_bit():

@@ -19,17 +19,17 @@ with job(snakemake) as task:
     from refine2d.particles import ParticleStore
     from refine2d.recipes import centring
     from refine2d.references import choose
+    from refine2d.shifts import expected
     from refine2d.stacks.hdf import read_hdf, read_headers, write_hdf
     from refine2d.tables import read_members
     from refine2d.transforms import compose
-    from refine2d.working import mask_radius
+    from refine2d.working import mask_radius, scale
 
     options, classes = task.options, read_hdf(task.input.classes)
     how, radius = Recipe(center=centring(options), automask=options.automask), mask_radius(options, task.run)
     order, images, moved = chain(classes, plan(options, task.run, "sim"), task.threads, how)
     headers = read_headers(task.input.classes, ("apix_x", "apix_y", "ptcl_repr", "noise"))
     headers = [headers[i] | {"source_class": int(i)} for i in order]
-    write_hdf(task.output.allrefs, images, headers)
     noise = denoise.per_component([header["noise"] for header in headers])
 
     if task.input.members:
@@ -40,9 +40,12 @@ with job(snakemake) as task:
         with ThreadPoolExecutor(task.threads) as pool:
             known = store, members["row"], alignments, images.mean(0)
             space = eigenimages(*known, options.nbasis, radius, noise, pool.map)
+        shift_sigma = expected(alignments) * task.run.apix * scale(task.run)
+        headers = [header | {"shift_sigma": shift_sigma} for header in headers]
     else:
         space = basis(images, options.nbasis, noise)
     write_basis(task.output.basis, space)
+    write_hdf(task.output.allrefs, images, headers)
 
     references = denoise.together(images, noise)
     chosen = choose(references, options.naliref, radius)

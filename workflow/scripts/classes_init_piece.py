@@ -8,7 +8,6 @@ with job(snakemake) as task:
     import numpy as np
 
     from refine2d.averaging import bootstrap, class_average
-    from refine2d.extent import plan
     from refine2d.recipes import recipe
     from refine2d.recipes import store as particles
     from refine2d.tables import class_header, members_of, read_classmx, write_classes
@@ -16,7 +15,8 @@ with job(snakemake) as task:
     options = task.options
     store = particles(task.input.particles, options, task.run)
     labels, _, _ = read_classmx(task.input.classmx, 1.0)
-    extent, how = plan(options, task.run), recipe(options, task.run)
+    how = recipe(options, task.run)
+    extent = how.matching.plan
 
     def average(number):
         rows = np.flatnonzero(labels == number)

@@ -23,12 +23,12 @@ with job(snakemake) as task:
     from refine2d.particles import ParticleStore
     from refine2d.residual import Residual
     from refine2d.stacks.hdf import read_hdf
-    from refine2d.tables import write_arrays
+    from refine2d.tables import read_shift_sigma, write_arrays
     from refine2d.transforms import alignment, undo
 
     store = ParticleStore(task.input.particles)
-    search, space = matching(task.options, task.run, "sim"), read_basis(task.input.basis)
-    references = read_hdf(task.input.aliref)
+    references, space = read_hdf(task.input.aliref), read_basis(task.input.basis)
+    search = matching(task.options, task.run, "sim", read_shift_sigma(task.input.aliref))
     matcher, projector = Matcher(search, references), Projector(space)
     residual, contrast = Residual(space, search.plan), Contrast(references)
 

@@ -78,7 +78,7 @@ class ClassAverage:
     image : ndarray
         (L, L) float32 average, masked, background 0, on the particles' scale.
     alignments : ndarray
-        (n,) ALIGNMENT of the members to `image`; their score is the log-likelihood gain.
+        (n,) ALIGNMENT of the members to `image`; their score is as `transforms.alignment` says.
     quality : ndarray
         (n,) float32 normalised correlation with the average; larger is better.
     kept : ndarray
@@ -275,20 +275,26 @@ def align_members(members: Members, image: np.ndarray, plan: Plan) -> tuple[np.n
         reference = References(plan, image[None])
         for block, y, c2 in members:
             alignments[block] = align(reference, y, c2, nbest=1)[:, 0]
-            quality[block] = normalised(alignments["score"][block], reference.penalty(c2)[:, 0])
+            quality[block] = normalised(likelihood(alignments[block], plan), reference.penalty(c2)[:, 0])
         return alignments, quality
     matcher = Matcher(matching, image[None])
     for block, _, c2 in members:
         alignments[block] = matcher.align(members.store, members.rows[block], nbest=1)[:, 0]
         quality[block] = alignments["score"][block]
         if matching.decide.name == "ml":
-            quality[block] = normalised(quality[block], matcher.penalty(c2, alignments[block]))
+            gain = likelihood(alignments[block], matching.plan)
+            quality[block] = normalised(gain, matcher.penalty(c2, alignments[block]))
     return alignments, quality
 
 
-def normalised(score: np.ndarray, penalty: np.ndarray) -> np.ndarray:
+def likelihood(alignments: np.ndarray, plan: Plan) -> np.ndarray:
+    """Log-likelihood gains of alignments that were found with a plan, whatever it expects of shifts: (n,) float32."""
+    return alignments["score"] + plan.shift_penalty(alignments["sx"], alignments["sy"])
+
+
+def normalised(gain: np.ndarray, penalty: np.ndarray) -> np.ndarray:
     """Log-likelihood gains as correlations with what the particle would show of the reference."""
-    return (score + penalty) / np.sqrt(2 * np.maximum(penalty, 1e-12))
+    return (gain + penalty) / np.sqrt(2 * np.maximum(penalty, 1e-12))
 
 
 def accumulate(

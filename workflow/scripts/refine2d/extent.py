@@ -1,9 +1,14 @@
 """What the options ask the search for: its extent, by the aligners' names, and its comparators."""
 
+from dataclasses import replace
+
+import numpy as np
+
 from refine2d.comparators import comparator
 from refine2d.matching import Matching
 from refine2d.names import parse, scales
 from refine2d.search.plan import COARSE_BAND, COARSE_STEP, FINE_BAND, MOVES, Plan
+from refine2d.shifts import expected_at_first
 from refine2d.working import mask_radius, scale
 
 SETTINGS = {  # rotate, translate, flip
@@ -63,20 +68,35 @@ def plan(options, run, stage: str = "class") -> Plan:
         angle_step=first.get("angstep", 360.0),
         local=refiner.name != "none",
         moves=then.get("maxiter", MOVES),
-        reach=then.get("maxshift", float("inf")) / step,
+        reach=then.get("maxshift", np.inf) / step,
     )
 
 
-def matching(options, run, stage: str) -> Matching:
-    """How particles are aligned in a stage; parameters as for `plan`, options with the stage's comparators too."""
+def matching(options, run, stage: str, shift_sigma: float | None = None) -> Matching:
+    """How particles are aligned in a stage.
+
+    Parameters
+    ----------
+    options, run, stage
+        As for `plan`, options with the stage's comparators too.
+    shift_sigma : float, optional
+        Standard deviation of the shifts that are expected along an axis (A); without, by the largest. Only the
+        likelihood can take it into account: other comparators have no scale on which a shift could cost something.
+    """
     extent, apix = plan(options, run, stage), run.apix * scale(run)
-    found = [
+    compared = [
         comparator(parse(f"{stage}{what}", getattr(options, stage + what)), extent, apix)
         for what in ("aligncmp", "raligncmp", "cmp")
     ]
-    search, refine = (c if c.is_dot else comparator(parse("simcmp", "ccc"), extent, apix) for c in found[:2])
+    search, refine = (
+        c if c.is_dot else comparator(parse("simcmp", "ccc"), extent, apix) for c in compared[:2]
+    )
     aligner = parse(f"{stage}align", getattr(options, f"{stage}align"))
-    return Matching(extent, search, refine, found[2], scales(aligner))
+    how = Matching(extent, search, refine, compared[2], scales(aligner))
+    if not how.is_likelihood:
+        return how
+    sigma = expected_at_first(extent.maxshift) if shift_sigma is None else shift_sigma / apix
+    return replace(how, plan=replace(extent, shift_sigma=sigma))
 
 
 def names(stage: str) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ def centring(options) -> Named:
     return parse("center", "xform.centeracf" if options.centeracf else options.center)
 
 
-def recipe(options, run, reference: np.ndarray | None = None) -> Recipe:
+def recipe(options, run, reference: np.ndarray | None = None, shift_sigma: float | None = None) -> Recipe:
     """How class averages are made.
 
     Parameters
@@ -27,11 +27,12 @@ def recipe(options, run, reference: np.ndarray | None = None) -> Recipe:
         box and working_box (pixels), apix (A) of the input.
     reference : ndarray, optional
         (L, L) float32 whose power the average is brought to.
+    shift_sigma : float, optional
+        As for `extent.matching`.
     """
     named = parse("classaverager", options.classaverager)
-    return Recipe(
-        averager(named), matching(options, run, "class"), centring(options), options.automask, reference
-    )
+    how = matching(options, run, "class", shift_sigma)
+    return Recipe(averager(named), how, centring(options), options.automask, reference)
 
 
 def store(path, options, run) -> ParticleStore:

@@ -217,6 +217,11 @@ def class_places(pieces: Sequence) -> list[tuple[str, int]]:
     return [(piece, number) for _, piece, number in sorted(found)]
 
 
+def read_shift_sigma(path) -> float | None:
+    """Standard deviation (A) of the shifts that averages expect of particles; None where they have no members."""
+    return read_headers(path, ["shift_sigma"])[0].get("shift_sigma")
+
+
 def class_sizes(path) -> np.ndarray:
     """Number of members of each class of a file of averages, left-out ones too: int64 (K,)."""
     members = ("class_ptcl_idxs", "exc_class_ptcl_idxs")

@@ -33,7 +33,7 @@ def alignment(angle=0, mirror=False, sx=0, sy=0, ref=0, score=0, scale=1) -> np.
     ref : int
         Reference number.
     score : float
-        Log-likelihood gain; larger is better.
+        Log-likelihood gain, less what the shift costs where some are expected; larger is better.
     scale : float
         How many times larger the particle's image is than the reference.
 

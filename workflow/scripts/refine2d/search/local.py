@@ -109,7 +109,8 @@ def polish(plan, band, ramp, templates, first, y, penalty, walk: Walk, rows: sli
 def _go(plan, band, ramp, templates, first, y, penalty, walk, rows, turn, move, most) -> np.ndarray:
     """Steps of one size until the centre is best, `most` + 1 at most; (n, m, 4) float32, what `_walk` gives."""
     reach = np.float32((min(plan.maxshift, plan.reach) + 0.5) * GRID)
-    fixed = band.mirrored, ramp, waves(band, move), reach, plan.rotate, plan.translate
+    unlikely = np.float32(plan.shift_penalty(1 / GRID, 0))
+    fixed = band.mirrored, ramp, waves(band, move), reach, plan.rotate, plan.translate, unlikely
     state = walk.ref[rows], walk.mirror[rows], walk.place[rows], walk.score[rows]
     result = np.empty((*state[0].shape, 4), np.float32)
     _walk(*fixed, templates, first, band.gather(y), penalty, *state, turn, move, most, result)
@@ -124,6 +125,7 @@ def _walk(
     reach,
     rotate,
     translate,
+    unlikely,
     templates,
     first,
     y,
@@ -153,6 +155,7 @@ def _walk(
                 a, x, yy = at
                 _centred(both[mirror[i, m]], ramp, x, yy, centred)
                 _scores(templates[r], centred, waves, a, turn, around)
+                _expect(unlikely, x, yy, move, around)
                 top = _step(around, reach, rotate, translate, turn, move, at)
                 score[i, m] = top - less
                 if at[0] == a and at[1] == x and at[2] == yy:
@@ -212,6 +215,16 @@ def _shifts(tr, ti, conjugate, pr, pi, waves, score):
     score[0, 1], score[2, 1] = ye + yo, ye - yo
     score[0, 0], score[2, 2] = ue + uo, ue - uo
     score[2, 0], score[0, 2] = ve + vo, ve - vo
+
+
+@njit(nogil=True, cache=True, fastmath=True)
+def _expect(unlikely, x, yy, move, score):
+    """Take from the scores around (x, yy) what a grid point's shift costs times the shifts' squares."""
+    for j in range(3):
+        for k in range(3):
+            px, py = x + (k - 1) * move, yy + (j - 1) * move
+            for d in range(3):
+                score[d, j, k] -= unlikely * (px * px + py * py)
 
 
 @njit(nogil=True, cache=True, fastmath=True)

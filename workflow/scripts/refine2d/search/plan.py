@@ -43,6 +43,9 @@ class Plan:
         Most steps of the local search at its finest.
     reach : float
         Largest shift in working pixels that the local search moves to, if less than `maxshift`.
+    shift_sigma : float
+        Standard deviation, along an axis and in working pixels, of the Gaussian that shifts have a priori; infinite if
+        all are as likely.
     """
 
     box: int
@@ -58,6 +61,7 @@ class Plan:
     local: bool = True
     moves: int = MOVES
     reach: float = np.inf
+    shift_sigma: float = np.inf
 
     @property
     def coarse_rings(self) -> int:
@@ -103,3 +107,7 @@ class Plan:
         y, x = np.meshgrid(axis, axis, indexing="ij")
         inside = np.hypot(x, y) <= reach + 1e-3
         return np.stack([x[inside], y[inside]], axis=1).astype(np.float32)
+
+    def shift_penalty(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """How much less likely shifts are a priori than none, as a logarithm; x, y in working pixels."""
+        return (x**2 + y**2) / (2 * self.shift_sigma**2)
