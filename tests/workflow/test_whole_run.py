@@ -6,15 +6,17 @@ import re
 import h5py
 import naive
 import numpy as np
+import pytest
 import starfile
 from small_project import CONSTANT, EXCLUDED, NOT_FINITE, ROOT, SMALL
 
 from refine2d import lock
 from refine2d.denoise import per_component, together
 from refine2d.report.times import read_times
+from refine2d.shifts import LEAST, TRUE
 from refine2d.stacks.hdf import read_hdf, read_headers
 from refine2d.stacks.opening import open_source
-from refine2d.tables import read_classmx
+from refine2d.tables import read_classmx, read_members, read_shift_sigma
 
 LEFT_OUT = [CONSTANT, NOT_FINITE, EXCLUDED]
 USED = np.setdiff1d(np.arange(SMALL.n), LEFT_OUT)
@@ -44,6 +46,17 @@ def test_every_file_of_the_design_is_there(finished):
         wanted |= {f"simmx_{yy}/{piece}.h5" for piece in pieces}
         wanted |= {f"classes_{yy}/{piece}.hdf" for piece in pieces}
     assert names == wanted
+
+
+def test_an_iteration_expects_the_shifts_that_the_one_before_found(finished):
+    run = finished.folder / "run"
+    found = read_members(sorted((run / "classes_01").glob("*.hdf")))
+    shifts = found["alignment"][found["kept"]]
+    seen = np.sqrt((shifts["sx"] ** 2 + shifts["sy"] ** 2).mean() / 2) * SMALL.apix
+    for averages in ("allrefs_02.hdf", "aliref_02.hdf"):
+        assert read_shift_sigma(run / averages) == pytest.approx(
+            max(LEAST * SMALL.apix, TRUE * seen), rel=0.1
+        )
 
 
 def test_every_job_says_what_it_used(finished):
