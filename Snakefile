@@ -40,12 +40,14 @@ rule all:
 
 onstart:
     lock_run()
-    keep_run()
-    foretell()
     fork_jobs()
+    keep_run()
+    keep_plan()
+    foretell()
 
 
 onsuccess:
+    end_at_once()
     check_results()
     compare_with_forecast()
     tell_results()

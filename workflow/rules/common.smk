@@ -1,7 +1,9 @@
+import gc
 import glob
 import logging
 import os
 import sys
+import threading
 import time
 
 import psutil
@@ -22,6 +24,8 @@ from refine2d.percent import counted
 from refine2d.selection import read_selection_of
 
 SCRIPTS = os.path.join(workflow.basedir, "workflow/scripts")
+
+gc.freeze()  # all that is loaded by now stays: collecting garbage in it takes a second a run, most of it at the end
 
 
 # ---- The options and the run -----------------------------------------------------------------------------------------
@@ -69,6 +73,18 @@ def fork_jobs():
 
     if workflow.local_exec and not workflow.deployment_settings.deployment_method:
         shell.prefix(forkserver.start().replace("{", "{{").replace("}", "}}"))
+
+
+def keep_plan():
+    """Called when a real run starts: no garbage is looked for in what Snakemake has planned, either."""
+    gc.freeze()
+
+
+def end_at_once():
+    """Called at the end: a timer of Snakemake's scheduler would have it wait for up to a second."""
+    for thread in threading.enumerate():
+        if isinstance(thread, threading.Timer):
+            thread.cancel()
 
 
 def check_results():
