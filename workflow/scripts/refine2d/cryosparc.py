@@ -42,7 +42,7 @@ def write_particles(
     the image's place), `blob` and `ctf`. As pyem's csparc2star has it, `pose` is RELION's psi in radians, and `shift`
     its origin in pixels of `psize_A`: the particle is shifted by it, then rotated. cryoSPARC has no mirror: pose and
     shift bring a mirrored member onto the average's mirror image, and its `refine2d/flip` is 1. `cross_cor` is the
-    log-likelihood gain; what this run does not know is 0.
+    log-likelihood gain, the shift a priori taken in; what this run does not know is 0.
 
     Parameters
     ----------
