@@ -1,7 +1,8 @@
 """Alignment search: particles against references, exhaustive at low resolution, then local in the full band.
 
 The score is the gain in log-likelihood of a particle over pure noise, with the CTF and the coloured noise of the
-particle, and with what its plan says of shifts a priori (Sigworth 1998, doi:10.1006/jsbi.1998.4014; Scheres 2012, doi:10.1016/j.jmb.2011.11.010).
+particle, and what shifts are expected (Sigworth 1998, doi:10.1006/jsbi.1998.4014; Scheres 2012,
+doi:10.1016/j.jmb.2011.11.010).
 """
 
 from collections.abc import Callable, Iterator
