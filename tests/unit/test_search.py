@@ -141,6 +141,16 @@ def test_expected_shifts_hold_noise_near_the_centre_and_no_particle_that_shows_o
     assert off.max() < 1
 
 
+def test_where_nothing_is_found_shifts_are_as_expected():
+    """A faint, round reference: most scores are below zero, all the more far from the centre."""
+    faint = (np.exp(-(radius(BOX) ** 2) / 100) * soft_mask(BOX, 0.4 * BOX, 3))[None].astype(np.float32)
+    noise = np.float32(5 * (faint**2).sum())
+    images = np.sqrt(noise) * np.random.default_rng(1).standard_normal((128, BOX, BOX)).astype(np.float32)
+    plan = Plan(BOX, 0.4 * BOX, 8, shift_sigma=1.0)
+    found = align(References(plan, faint), *matched(images, noise))[:, 0]
+    assert np.hypot(found["sx"], found["sy"]).max() < 1.5
+
+
 def test_no_threads_or_cuts_change_a_bit():
     references = blobs(9)
     _, images = planted(references, 75, 8, noise=20.0)

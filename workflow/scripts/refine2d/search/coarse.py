@@ -69,14 +69,17 @@ class Coarse:
         mirrors, angles, shifts = 1 + self.plan.mirror, self.plan.coarse_angles, len(self.plan.shifts)
         spectra = self.rings.harmonics(*self.rings.sample(y), self.rings.ramps)
         spectra = spectra.reshape(self.plan.harmonics, 2 * self.rings.n, -1)
-        unlikely = np.repeat(self.plan.shift_penalty(*self.plan.shifts.T), BATCH).astype(np.float32)
+        unlikely = self.plan.shift_penalty(*self.plan.shifts.T)
+        likely = np.repeat(unlikely.max() - unlikely, BATCH).astype(
+            np.float32
+        )  # than the farthest; not below zero
         penalty = 0.5 * (c2[:, 1 : self.rings.n + 1] @ self.power.T.astype(np.float32))
         best = np.empty((angles, mirrors * len(self.power), BATCH), np.float32)
         where = np.empty(best.shape, np.int32)
         done = 0
         for templates in self._blocks:
             products = np.matmul(templates, spectra).reshape(self.plan.harmonics, 2, -1, shifts * BATCH)
-            products[0, 0] -= unlikely  # harmonic 0 counts alike at all angles
+            products[0, 0] += likely  # harmonic 0 counts alike at all angles
             _best_shift(self._quarters(products), best, where, done)
             done += products.shape[2]
         best -= np.repeat(penalty.T, mirrors, axis=0)
