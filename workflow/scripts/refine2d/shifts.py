@@ -6,9 +6,7 @@ deviation for all particles and both axes, from the shifts that they have (Scher
 
 import numpy as np
 
-TRUE = (
-    0.75  # of the deviation that is seen: noise adds to it, and to the likelihoods that it is weighed against
-)
+TRUE = 0.75  # of the deviation that is seen: noise adds to it, and to the likelihoods
 LARGEST = 4  # deviations that the largest shift is, before any are seen
 LEAST = 1.0  # working pixels: averages are not centred better than that at first
 
