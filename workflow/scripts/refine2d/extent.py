@@ -2,8 +2,6 @@
 
 from dataclasses import replace
 
-import numpy as np
-
 from refine2d.comparators import comparator
 from refine2d.matching import Matching
 from refine2d.names import parse, scales
@@ -68,7 +66,7 @@ def plan(options, run, stage: str = "class") -> Plan:
         angle_step=first.get("angstep", 360.0),
         local=refiner.name != "none",
         moves=then.get("maxiter", MOVES),
-        reach=then.get("maxshift", np.inf) / step,
+        reach=then.get("maxshift", float("inf")) / step,
     )
 
 

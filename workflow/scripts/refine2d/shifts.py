@@ -18,5 +18,5 @@ def expected(alignments: np.ndarray) -> float:
 
 
 def expected_at_first(maxshift: float) -> float:
-    """The same before any alignment, from the largest shift."""
+    """The same before any alignment, from the largest shift in working pixels."""
     return max(LEAST, maxshift / LARGEST)

@@ -49,6 +49,10 @@ class Coarse:
             for wave in (np.cos, np.sin)
         ]
 
+        unlikely = plan.shift_penalty(*plan.shifts.T)
+        # By how much each shift is likelier than the farthest: a cost would bring scores below zero (`_best_shift`).
+        self._likely = np.repeat(unlikely.max() - unlikely, BATCH).astype(np.float32)
+
     def peaks(self, y: np.ndarray, c2: np.ndarray, nbest: int) -> np.ndarray:
         """Best poses of one batch of particles.
 
@@ -69,17 +73,13 @@ class Coarse:
         mirrors, angles, shifts = 1 + self.plan.mirror, self.plan.coarse_angles, len(self.plan.shifts)
         spectra = self.rings.harmonics(*self.rings.sample(y), self.rings.ramps)
         spectra = spectra.reshape(self.plan.harmonics, 2 * self.rings.n, -1)
-        unlikely = self.plan.shift_penalty(*self.plan.shifts.T)
-        likely = np.repeat(unlikely.max() - unlikely, BATCH).astype(
-            np.float32
-        )  # than the farthest; not below zero
         penalty = 0.5 * (c2[:, 1 : self.rings.n + 1] @ self.power.T.astype(np.float32))
         best = np.empty((angles, mirrors * len(self.power), BATCH), np.float32)
         where = np.empty(best.shape, np.int32)
         done = 0
         for templates in self._blocks:
             products = np.matmul(templates, spectra).reshape(self.plan.harmonics, 2, -1, shifts * BATCH)
-            products[0, 0] += likely  # harmonic 0 counts alike at all angles
+            products[0, 0] += self._likely  # harmonic 0 counts alike at all angles
             _best_shift(self._quarters(products), best, where, done)
             done += products.shape[2]
         best -= np.repeat(penalty.T, mirrors, axis=0)
