@@ -161,13 +161,6 @@ def test_a_class_of_particles_of_several_sizes_is_sharper_where_scales_are_searc
     assert found.quality.mean() > same.quality.mean()
 
 
-def test_bootstrap_needs_no_poses():
-    image = picture(3)
-    images, _, transfer = particles(image, 200, noise=2.0)
-    found = averaging.bootstrap(Store(images, transfer, 2.0), np.arange(200), PLAN, 2, 1.0, False)
-    assert likeness(posed(found.image, image), image) > 0.95
-
-
 def test_the_quality_of_noise_in_one_pose_has_mean_zero_and_deviation_one():
     image, count = picture(), 1000
     noise = np.sqrt(NOISE) * np.random.default_rng(5).standard_normal((count, BOX, BOX)).astype(np.float32)

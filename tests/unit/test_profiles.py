@@ -70,6 +70,7 @@ def test_memory_covers_what_was_measured():
     measured = {
         "simmx_piece": 384,
         "classes_piece": 308,
+        "classmx_00": 305,
         "classes_init_piece": 331,
         "input_fp": 243,
         "classmx": 136,

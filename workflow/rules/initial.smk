@@ -34,15 +34,26 @@ rule classmx_00:
         at("logs/classmx_00.log"),
     conda:
         "../../envs/refine2d.yaml"
-    threads: 1
+    threads: 4
     resources:
         mem_mb=memory("classmx_00"),
         runtime=minutes("classmx_00"),
     params:
-        options=opts("ncls", "fastseed", "seed"),
+        options=opts(
+            "ncls",
+            "nbasis",
+            "fastseed",
+            "seed",
+            "mask_diameter",
+            "maxshift",
+            "mirror",
+            "simalign",
+            "simralign",
+        ),
+        run=facts("box", "apix", "working_box"),
         code=code("classmx_00"),
     message:
-        "Start: k-means of the footprints"
+        "Start: classes grow from particles that differ by their footprints, at low resolution"
     script:
         "../scripts/classmx_00.py"
 
@@ -114,7 +125,7 @@ else:
             share=share,
             code=code("classes_init_piece"),
         message:
-            "Start: averages from one particle on, group {wildcards.group}"
+            "Start: averages of these classes, group {wildcards.group}"
         script:
             "../scripts/classes_init_piece.py"
 

@@ -1,19 +1,21 @@
-"""K-means of the footprints: the starting classes."""
+"""The starting classes: k-means of the footprints chooses particles that differ, and rounds of classification at low
+resolution make classes of them."""
 
 from refine2d.job import job
 
 with job(snakemake) as task:
     import numpy as np
 
-    from refine2d import clustering
+    from refine2d import clustering, start
     from refine2d.errors import UserError
+    from refine2d.extent import plan
     from refine2d.particles import ParticleStore
     from refine2d.stacks.hdf import read_hdf, read_headers
     from refine2d.tables import write_classmx
     from refine2d.transforms import alignment
+    from refine2d.working import scale
 
-    options = task.options
-    n = ParticleStore(task.input.particles).n
+    options, store = task.options, ParticleStore(task.input.particles)
     rows = np.atleast_1d(read_headers(task.input.footprints, ["class_ptcl_idxs"])[0]["class_ptcl_idxs"])
     vectors = read_hdf(task.input.projections)[0]
     if len(vectors) < 2 * options.ncls:
@@ -25,7 +27,14 @@ with job(snakemake) as task:
         centres = vectors[np.sort(rng.choice(len(vectors), options.ncls, replace=False))]
     else:
         centres = clustering.seed(vectors, options.ncls, rng)
-    labels = np.full(n, -1, np.int32)
-    smallest = clustering.least(len(vectors), options.ncls)
-    labels[rows], _ = clustering.kmeans(vectors, centres, smallest=smallest)
-    write_classmx(task.output[0], labels, labels >= 0, alignment(np.zeros(n)), 1.0)
+    alike, _ = clustering.kmeans(vectors, centres, smallest=clustering.least(len(vectors), options.ncls))
+    seeds = np.unique(alike, return_index=True)[1]
+
+    def say(done: int, moved: float) -> None:
+        task.progress(done, start.ROUNDS, "rounds of the start are done at most")
+        task.note(f"round {done}: {100 * moved:.0f} % of {len(rows):,} particles changed class")
+
+    labels, alignments = np.full(store.n, -1, np.int32), alignment(np.zeros(store.n))
+    known = store, rows, seeds, plan(options, task.run, "sim"), options.nbasis
+    labels[rows], alignments[rows] = start.classify(*known, task.threads, say)
+    write_classmx(task.output[0], labels, labels >= 0, alignments, scale(task.run))

@@ -17,14 +17,14 @@ from .names import Named
 from .particles import ParticleStore
 from .search.align import References, align
 from .search.plan import Plan
-from .transforms import ALIGNMENT, alignment, undo
+from .transforms import ALIGNMENT, undo
 
 BLOCK = 256  # particles read at a time
 HELD = 1024  # members of a class that is kept in memory from round to round
 WIENER = Averager()
 MATCHED = ("wiener", "ctf.auto", "ctfw.auto", "iterative")  # averagers of C X / s2
 
-__all__ = ["FLOOR", "ClassAverage", "Recipe", "bootstrap", "class_average", "masked", "wiener"]
+__all__ = ["FLOOR", "ClassAverage", "Recipe", "class_average", "masked", "wiener"]
 
 
 @dataclass(frozen=True)
@@ -155,40 +155,6 @@ def class_average(
         before, image = image, with_power_of(image, recipe.reference)
         noise *= float((image**2).sum() / max((before**2).sum(), 1e-30))
     return ClassAverage(image, alignments, quality, kept, half_frc(*halves, plan.mask_radius), noise)
-
-
-def bootstrap(
-    store: ParticleStore,
-    rows: np.ndarray,
-    plan: Plan,
-    rounds: int,
-    keep: float,
-    keepsig: bool,
-    recipe: Recipe = STANDARD,
-) -> ClassAverage:
-    """Average a class of which no alignment is known.
-
-    One particle is the first average; one, two, four ... more are aligned to the running average and added. Then follow
-    rounds as in `class_average`.
-
-    Parameters
-    ----------
-    store, rows, plan, rounds, keep, keepsig, recipe
-        As for `class_average`.
-
-    Returns
-    -------
-    ClassAverage
-    """
-    alignments = alignment(np.zeros(len(rows)))
-    done = 1
-    while done < len(rows):
-        members = Members(store, rows[:done], recipe)
-        image, _ = members.average(alignments[:done], np.ones(done, bool), plan.mask_radius, 0)
-        until = min(2 * done, len(rows))
-        alignments[done:until] = align_members(Members(store, rows[done:until], recipe), image, plan)[0]
-        done = until
-    return class_average(store, rows, alignments, plan, rounds, keep, keepsig, 0, recipe)
 
 
 class Blocks:

@@ -28,6 +28,7 @@ def eigenimages(
     mask_radius: float,
     noise: float = 0.0,
     run: Callable = map,
+    sample: int = SAMPLE,
 ) -> Basis:
     """The strongest principal components of aligned particles.
 
@@ -38,7 +39,7 @@ def eigenimages(
     ----------
     store : ParticleStore
     rows : ndarray
-        (n,) int; `SAMPLE` of them are taken.
+        (n,) int; `sample` of them are taken.
     alignments : ndarray
         (n,) ALIGNMENT of these particles to the frame of `mean`.
     mean : ndarray
@@ -51,13 +52,14 @@ def eigenimages(
         Of the result: what noise adds to the variance of averages along each vector (`denoise.per_component`).
     run : callable
         As for `search.align.align`.
+    sample : int
 
     Returns
     -------
     Basis
         Of images. `signal` is the variance of the particles without their noise, by the spiked model (`spiked`).
     """
-    count = min(len(rows), SAMPLE)
+    count = min(len(rows), sample)
     chosen = np.arange(count) * len(rows) // count
     box, low = store.box, LowRings(store.box)
     mask = soft_mask(box, mask_radius)

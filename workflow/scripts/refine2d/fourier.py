@@ -126,13 +126,17 @@ def crop(images: np.ndarray, box_out: int) -> np.ndarray:
         raise ValueError(f"cannot crop a box of {box} to the larger box {box_out}")
     if box_out == box:
         return images.copy()
+    return ift(cropped(ft(images), box_out) * np.float32(box_out / box), box_out)
+
+
+def cropped(coefficients: np.ndarray, box_out: int) -> np.ndarray:
+    """The coefficients (..., L, L // 2 + 1) that a smaller box has, too: (..., box_out, box_out // 2 + 1) complex64."""
     half = (box_out - 1) // 2
-    full = ft(images)
-    small = np.zeros((*images.shape[:-2], box_out, box_out // 2 + 1), np.complex64)
-    small[..., : half + 1, : half + 1] = full[..., : half + 1, : half + 1]
+    small = np.zeros((*coefficients.shape[:-2], box_out, box_out // 2 + 1), np.complex64)
+    small[..., : half + 1, : half + 1] = coefficients[..., : half + 1, : half + 1]
     if half:
-        small[..., -half:, : half + 1] = full[..., -half:, : half + 1]
-    return ift(small * np.float32(box_out / box), box_out)
+        small[..., -half:, : half + 1] = coefficients[..., -half:, : half + 1]
+    return small
 
 
 @lru_cache(maxsize=16)

@@ -6,7 +6,7 @@ import numpy as np
 
 from refine2d.errors import UserError
 
-EACH = 200  # particles of a starting class
+EACH = 50  # particles of a starting class
 LEAST = 2000  # particles of all starting classes
 
 

@@ -66,6 +66,10 @@ class Job:
         """A line for the console and the log."""
         self._log.warning(sentence)
 
+    def note(self, sentence: str) -> None:
+        """A line for the log alone."""
+        self._log.info(sentence)
+
     def since(self, path: str, until: float | None = None) -> float | None:
         """Seconds from when a file of the run was written until now, None if this command was not there yet."""
         written, began = Path(path).stat().st_mtime, Path(path).with_name(LOCK)

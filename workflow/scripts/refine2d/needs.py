@@ -16,6 +16,7 @@ BATCH = 1024  # particles that are aligned at a time
 LARGEST = 3  # a large class, in mean sizes
 HELD = 1024  # members of a class in memory, as in `averaging`
 MINUTES = 10  # of any job, for a slow disk and a cold start
+ROUNDS = 12  # of the start, as in `start`
 SLOW = 3  # a core of a cluster may be that much slower
 
 
@@ -41,6 +42,7 @@ def memory(step: str, run, options: dict, threads: int) -> float:
         "particles_piece": 20 * 64 * full,
         "input_fp": 8e-3 * starting(n, classes),
         "allrefs": 10 * classes * image + 8 * 256 * threads * image,
+        "classmx_00": TEMPLATES + BLOCK + 6e-3 * starting(n, classes),
         "classes_init_piece": 6 * threads * min(LARGEST * starting(n, classes) / classes, HELD) * image,
         "simmx_piece": TEMPLATES + 8 * BATCH * image,
         "classmx": 4 * vectors,
@@ -59,12 +61,14 @@ def minutes(step: str, run, options: dict, threads: int) -> int:
     area = (run.working_box / 64) ** 2
     pairs = PARTICLE + PAIR * options["naliref"] * area
     scales = most_scales(options)
-    groups, start = min(run.chunks, options["ncls"]), starting(run.n, options["ncls"])
+    classes = options["ncls"]
+    groups, start = min(run.chunks, classes), starting(run.n, classes)
     share = run.n / groups
     seconds = {
         "particles_piece": run.chunk * PARTICLE * (run.box / 64) ** 2,
         "input_fp": start * PARTICLE * area,
-        "classes_init_piece": scales * start / groups * 10 * PARTICLE * area,
+        "classmx_00": ROUNDS * start * (PARTICLE + PAIR * classes) / threads,
+        "classes_init_piece": scales * start / groups * 4 * PARTICLE * area,
         "simmx_piece": scales * run.chunk * pairs * area / threads,
         "classmx": run.n * PARTICLE,
         "classes_piece": scales * share * 4 * PARTICLE * area / threads,
