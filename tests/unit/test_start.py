@@ -25,7 +25,7 @@ def found():
     """The planted particles, their classes and alignments, and what was said round by round."""
     store, said = planted(), []
     rows = np.arange(len(TRUE))
-    labels, alignments = start.classify(store, rows, SEEDS, PLAN, 3, 1, lambda *words: said.append(words))
+    labels, alignments = start.classify(store, rows, SEEDS, PLAN, 1, lambda *words: said.append(words))
     return store, labels, alignments, said
 
 
@@ -53,13 +53,13 @@ def test_rounds_end_where_particles_never_stay(monkeypatch):
     monkeypatch.setattr(start, "SETTLED", 0.0)
     monkeypatch.setattr(start, "ROUNDS", 3)
     said = []
-    start.classify(planted(), np.arange(len(TRUE)), SEEDS, PLAN, 3, 1, lambda done, _: said.append(done))
+    start.classify(planted(), np.arange(len(TRUE)), SEEDS, PLAN, 1, lambda done, _: said.append(done))
     assert said == [1, 2, 3]
 
 
 def test_threads_change_nothing(found):
     store, labels, alignments, _ = found
-    again = start.classify(store, np.arange(len(TRUE)), SEEDS, PLAN, 3, 3)
+    again = start.classify(store, np.arange(len(TRUE)), SEEDS, PLAN, 3)
     assert np.array_equal(again[0], labels)
     assert np.array_equal(again[1], alignments)
 
@@ -67,7 +67,7 @@ def test_threads_change_nothing(found):
 def test_only_the_rows_asked_for_are_classified():
     store = planted(noise=0.5)
     rows = np.arange(0, len(TRUE), 2)
-    labels, alignments = start.classify(store, rows, SEEDS // 2, PLAN, 3)
+    labels, alignments = start.classify(store, rows, SEEDS // 2, PLAN)
     assert len(labels) == len(alignments) == len(rows)
     assert movers(TRUE[rows], labels, len(PICTURES)) <= 3
 

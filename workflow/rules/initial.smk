@@ -41,7 +41,6 @@ rule classmx_00:
     params:
         options=opts(
             "ncls",
-            "nbasis",
             "fastseed",
             "seed",
             "mask_diameter",

@@ -35,6 +35,6 @@ with job(snakemake) as task:
         task.note(f"round {done}: {100 * moved:.0f} % of {len(rows):,} particles changed class")
 
     labels, alignments = np.full(store.n, -1, np.int32), alignment(np.zeros(store.n))
-    known = store, rows, seeds, plan(options, task.run, "sim"), options.nbasis
+    known = store, rows, seeds, plan(options, task.run, "sim")
     labels[rows], alignments[rows] = start.classify(*known, task.threads, say)
     write_classmx(task.output[0], labels, labels >= 0, alignments, scale(task.run))

@@ -31,6 +31,7 @@ from .transforms import alignment, compose, rescale, undo
 BOX = 32
 ROUNDS = 12  # at most
 SETTLED = 0.2  # share of the particles that change class in a round after which there is none
+VECTORS = 64  # of the MSA at most; otherwise one less than the classes
 KEEP = 0.85  # of a class's members, in its average
 BLOCK = 64  # particles read or projected at a time; fixed, so that the result is
 
@@ -86,7 +87,6 @@ def classify(
     rows: np.ndarray,
     seeds: np.ndarray,
     plan: Plan,
-    nbasis: int,
     threads: int = 1,
     say: Callable[[int, float], None] = lambda done, moved: None,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -101,8 +101,6 @@ def classify(
         (K,) int: places in `rows` of the particles to begin with.
     plan : Plan
         Extent of the search at the working size.
-    nbasis : int
-        Number of MSA vectors.
     threads : int
         Threads to use; the result does not depend on them.
     say : callable
@@ -125,6 +123,7 @@ def classify(
         def average(mine: np.ndarray, rounds: int = 1) -> ClassAverage:
             return class_average(low, mine, found[mine], plan, rounds, KEEP, False, 0, how)
 
+        nbasis = min(len(seeds) - 1, VECTORS)
         labels, members = np.full(len(low), -1, np.int32), list(seeds[:, None])
         made = [average(mine, rounds=0) for mine in members]
         for done in range(1, ROUNDS + 1):
