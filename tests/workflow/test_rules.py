@@ -177,11 +177,11 @@ def edited(finished, checkout, name, addition):
 @pytest.mark.parametrize(
     ("module", "rules"),
     [
-        ("ordering", total(iteration(times=2), RESULTS)),
+        ("ordering", total(CLASSES_00, RESULTS)),
         ("clustering", total(CLASSES_00, RESULTS)),
         ("invariants", total(FOOTPRINTS, CLASSES_00, RESULTS)),
         ("msa", total(FOOTPRINTS, CLASSES_00, RESULTS)),
-        ("search/local", total(START, iteration(times=2), RESULTS)),
+        ("search/local", total(CLASSES_00, RESULTS)),
         ("fullsize", {"classes_full_piece": 2} | STACK),
         ("relion", {"particles_star": 1} | STACK),
         ("report/gallery", {"classes_png": 1, "classes_pdf": 1}),

@@ -34,7 +34,7 @@ rule classmx_00:
         at("logs/classmx_00.log"),
     conda:
         "../../envs/refine2d.yaml"
-    threads: 4
+    threads: 8
     resources:
         mem_mb=memory("classmx_00"),
         runtime=minutes("classmx_00"),

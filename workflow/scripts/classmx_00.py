@@ -28,7 +28,7 @@ with job(snakemake) as task:
     else:
         centres = clustering.seed(vectors, options.ncls, rng)
     alike, _ = clustering.kmeans(vectors, centres, smallest=clustering.least(len(vectors), options.ncls))
-    seeds = np.unique(alike, return_index=True)[1]
+    seeds = np.array([rng.choice(np.flatnonzero(alike == number)) for number in range(options.ncls)])
 
     def say(done: int, moved: float) -> None:
         task.progress(done, start.ROUNDS, "rounds of the start are done at most")
