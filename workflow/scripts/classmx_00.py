@@ -31,7 +31,7 @@ with job(snakemake) as task:
     seeds = np.array([rng.choice(np.flatnonzero(alike == number)) for number in range(options.ncls)])
 
     def say(done: int, moved: float) -> None:
-        task.progress(done, start.ROUNDS, "rounds of the start are done at most")
+        task.progress(done, start.ROUNDS, "rounds at low resolution (fewer where particles settle)")
         task.note(f"round {done}: {100 * moved:.0f} % of {len(rows):,} particles changed class")
 
     labels, alignments = np.full(store.n, -1, np.int32), alignment(np.zeros(store.n))
