@@ -2,6 +2,7 @@
 
     python benchmarks/compare.py --scratch scratch                        # every set, this workflow
     python benchmarks/compare.py --scratch scratch --sets c1 mixture --n 2000 --k 20 --relion
+    python benchmarks/compare.py --scratch scratch --sets c1 --each       # a row for each iteration
 
 What is there already in the scratch folder is scored again, not run again. RELION (`relion_refine` on the path, or
 `--relion-prefix`) takes the settings of its tutorial: 25 iterations, T=2, 12 degrees with one oversampling.
@@ -85,11 +86,16 @@ def class2d(data: Path, folder: Path, name: str, k: int, cores: int, prefix: str
     return benchmark.Cost(time.perf_counter() - start, cpu, after.ru_maxrss / 1024)
 
 
-def figures(folder: Path, program: str, data: Path) -> dict[str, float]:
-    """A finished run's score and cost."""
+def figures(folder: Path, program: str, data: Path, iteration: int) -> dict[str, float]:
+    """The score of a run after an iteration; after the last one what the run cost, too."""
     sim, known = simulate.read_truth(data / "truth.h5")
-    result = folder if program == "refine2d" else folder / f"run_it{ITERATIONS['relion']:03d}_data.star"
-    found = score.score(score.read_run(result, sim.apix), sim, known)
+    if program == "refine2d":
+        run = score.read_run(folder, sim.apix, iteration)
+    else:
+        run = score.read_run(folder / f"run_it{iteration:03d}_data.star", sim.apix)
+    found = score.score(run, sim, known)
+    if iteration < ITERATIONS[program]:
+        return found
     cost = json.loads(folder.with_suffix(".json").read_text())
     return found | {"CPU s": cost["cpu"], "wall s": cost["wall"], "MB": cost["memory"]}
 
@@ -112,6 +118,9 @@ def main() -> None:
     parser.add_argument("--cores", type=int, default=2, help="default %(default)s")
     parser.add_argument("--relion", action="store_true", help="run RELION as well")
     parser.add_argument("--relion-prefix", default="", help="command before relion_refine, such as nice")
+    parser.add_argument(
+        "--each", action="store_true", help="a row for each iteration, not for the last alone"
+    )
     options = parser.parse_args()
     lines = []
     for name in options.sets:
@@ -126,8 +135,11 @@ def main() -> None:
             if not folder.with_suffix(".json").exists():
                 cost = classify(*where) if program == "refine2d" else class2d(*where, options.relion_prefix)
                 folder.with_suffix(".json").write_text(json.dumps(asdict(cost)))
-            lines.append(row(name, program, figures(folder, program, data)))
-            print(lines[-1], flush=True)
+            last = ITERATIONS[program]
+            for iteration in range(1 if options.each else last, last + 1):
+                label = f"{program}, {iteration}" if options.each else program
+                lines.append(row(name, label, figures(folder, program, data, iteration)))
+                print(lines[-1], flush=True)
     print(f"\n{options.n} particles, {options.k} classes\n")
     print("| " + " | ".join(["set", "program", *COLUMNS]) + " |")
     print("| " + " | ".join(["---"] * (2 + len(COLUMNS))) + " |")

@@ -38,3 +38,16 @@ def test_a_run_is_timed_and_scored(tmp_path):
     assert re.search(r"^wall \d+ s, CPU \d+ s, largest process \d+ MB$", text, re.M)
     assert re.search(r"^simmx_piece +[\d.]+ +[\d.]+ +\d+$", text, re.M)
     assert re.search(r"^particles in classes +120$", text, re.M) and "spread / ideal" in text
+
+
+def test_sets_are_compared_iteration_by_iteration(tmp_path):
+    some = ("--sets", "c1", "--n", "120", "--k", "3")
+    text = said("compare.py", "--scratch", tmp_path, *some, "--each")
+    table = text[text.index("| set |") :].splitlines()
+    header, rows = table[0].split("|")[1:-1], [line.split("|")[1:-1] for line in table[2:]]
+    cells = [{name.strip(): cell.strip() for name, cell in zip(header, row, strict=True)} for row in rows]
+    assert [row["program"] for row in cells] == [f"refine2d, {number}" for number in range(1, 9)]
+    assert all(float(row["spread / ideal"]) > 0 for row in cells)
+    assert [bool(row["CPU s"]) for row in cells] == [False] * 7 + [True]
+    last = said("compare.py", "--scratch", tmp_path, *some)
+    assert last.splitlines()[-1].split("|")[3:] == table[-1].split("|")[3:]
