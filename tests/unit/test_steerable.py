@@ -86,8 +86,16 @@ def test_an_average_is_the_likeliest_image_under_the_basis(known):
     )
 
 
-def test_turned_copies_are_enough_however_few_the_particles(monkeypatch):
+def test_turned_copies_are_enough_however_few_the_particles():
     images, _, transfer = particles(IMAGE, 40, noise=NOISE, reach=0.0)
-    monkeypatch.setattr(steerable, "TURNED", 2000)
     space = steerable_basis(Store(images, transfer, NOISE), np.arange(40), RADIUS)
     assert inside(space, undo(IMAGE[None], alignment([77.0], True))[0]) > 0.93
+
+
+def test_each_particle_is_turned_however_many_they_are(known, monkeypatch):
+    taken = []
+    monkeypatch.setattr(steerable, "LEAST", 50)
+    monkeypatch.setattr(steerable, "MOST", 100)
+    monkeypatch.setattr(steerable, "eigenimages", lambda store, rows, *_, **__: taken.extend(rows))
+    steerable_basis(known[0], np.arange(600), RADIUS)
+    assert taken == list(range(600))

@@ -17,9 +17,10 @@ from .msa import Basis, Projector
 from .particles import ParticleStore
 from .transforms import alignment
 
-TURNED = 32768  # images at some angle; with an eighth of them the averages are half as good
+TURNED = 16  # images of a particle, at some angle each; 4 of 2,000 particles are too few
+LEAST, MOST = 8192, 32768  # of these images
 VECTORS = 300
-GOLDEN = (5**0.5 - 1) / 2  # turns between one image and the next, which fill the circle evenly
+GOLDEN = (5**0.5 - 1) / 2  # turns between one particle and the next, which fill the circle evenly
 
 
 def steerable_basis(store: ParticleStore, rows: np.ndarray, mask_radius: float, run: Callable = map) -> Basis:
@@ -40,11 +41,12 @@ def steerable_basis(store: ParticleStore, rows: np.ndarray, mask_radius: float, 
     Basis
         Of images; its mean is zero.
     """
-    count = np.arange(max(TURNED, len(rows)))
-    turned = alignment(360 * (count * GOLDEN % 1), mirror=count // len(rows) % 2 == 1)
+    count = max(len(rows), min(max(TURNED * len(rows), LEAST), MOST))
+    time, particle = np.divmod(np.arange(count), len(rows))
+    angle = particle * GOLDEN + time / (time[-1] + 1)
+    turned = alignment(360 * (angle % 1), mirror=time % 2 == 1)
     zero = np.zeros((store.box, store.box), np.float32)
-    taken = rows[count % len(rows)]
-    return eigenimages(store, taken, turned, zero, VECTORS, mask_radius, run=run, sample=len(count))
+    return eigenimages(store, rows[particle], turned, zero, VECTORS, mask_radius, run=run, sample=count)
 
 
 @dataclass(frozen=True)
