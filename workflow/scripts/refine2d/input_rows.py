@@ -6,7 +6,7 @@ import numpy as np
 
 from refine2d.errors import UserError
 
-EACH = 50  # particles of a starting class
+EACH = 25  # particles of a starting class
 LEAST = 2000  # particles of all starting classes
 
 
@@ -57,7 +57,7 @@ def not_taken(n: int, number: np.ndarray, exclude=()) -> np.ndarray:
 def starting(n: int, ncls: int) -> int:
     """How many of n particles the starting classes are made of: `EACH` a class, or `LEAST` where that is more.
 
-    They cost less than an iteration does, and what averages of fewer do not show takes iterations to be found.
+    So few that their rounds at low resolution take a share of the iterations' time however many classes there are.
     """
     return min(n, max(LEAST, EACH * ncls))
 
