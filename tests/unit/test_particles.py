@@ -124,7 +124,7 @@ def test_a_subset_is_spread_over_what_is_not_excluded(n, subset, exclude):
 
 
 @pytest.mark.parametrize(
-    ("n", "ncls", "count"), [(1500, 20, 1500), (9000, 4, 2000), (9000, 100, 2500), (9000, 400, 9000)]
+    ("n", "ncls", "count"), [(1500, 20, 1500), (9000, 4, 2000), (24000, 200, 3000), (10**6, 200, 10000)]
 )
 def test_starting_classes_are_made_of_enough_particles(n, ncls, count):
     assert input_rows.starting(n, ncls) == count

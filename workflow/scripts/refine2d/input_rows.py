@@ -6,8 +6,9 @@ import numpy as np
 
 from refine2d.errors import UserError
 
-EACH = 25  # particles of a starting class
-LEAST = 2000  # particles of all starting classes
+EACH = 50  # particles of a starting class at most
+SHARE = 8  # one particle in so many, at most
+LEAST = 2000  # particles of all starting classes, whatever the other two say
 
 
 def select(n: int, exclude=(), subset: int | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -55,11 +56,12 @@ def not_taken(n: int, number: np.ndarray, exclude=()) -> np.ndarray:
 
 
 def starting(n: int, ncls: int) -> int:
-    """How many of n particles the starting classes are made of: `EACH` a class, or `LEAST` where that is more.
+    """How many of n particles the starting classes are made of.
 
-    So few that their rounds at low resolution take a share of the iterations' time however many classes there are.
+    `EACH` a class, but one in `SHARE` at most, so that their rounds at low resolution take no longer than an iteration
+    or two; `LEAST` where that is more.
     """
-    return min(n, max(LEAST, EACH * ncls))
+    return min(n, max(LEAST, min(EACH * ncls, n // SHARE)))
 
 
 def read_numbers(path) -> np.ndarray:
