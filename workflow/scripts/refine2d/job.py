@@ -88,8 +88,8 @@ class Job:
         if now - self._last > PATIENCE and 0 < done < total:
             self._last, rate = now, done / (now - self._start)
             where = f"Iteration {self.iteration}: " if self.iteration else ""
-            speed = f"{rate:,.{0 if rate > 10 else 1}f} a second, {duration((total - done) / rate)} left"
-            self.say(f"{where}{done:,} of {total:,} {what}, {speed}")
+            speed = f"{rate:,.{0 if rate > 10 else 1}f} a second, " if rate > 0.1 else ""
+            self.say(f"{where}{done:,} of {total:,} {what}, {speed}{duration((total - done) / rate)} left")
 
     def forward_if_converged(self) -> None:
         """End the job with copies of its files of the iteration before, if that one found nothing left to change."""
