@@ -91,6 +91,7 @@ def test_progress_is_said_now_and_then(snakemake, capfd, monkeypatch):
         for done in (1, 2, 3, 4):
             task.progress(done, 4, "particles")
     assert capfd.readouterr().err == "Iteration 2: 2 of 4 particles, 0.2 a second, 11 s left\n"
+    assert "\nstep: 22.50 s, " in Path(snakemake.log[0]).read_text()
 
 
 def test_a_slow_rate_is_not_said_to_be_none(snakemake, capfd, monkeypatch):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from refine2d import averaging, needs
+from refine2d import averaging, needs, start
 from refine2d.run import Run
 
 ROOT = Path(__file__).parents[2]
@@ -81,6 +81,7 @@ def test_memory_covers_what_was_measured():
 
 def test_averages_need_no_more_for_a_larger_class_unless_the_averager_takes_all_images_at_once():
     assert needs.HELD == averaging.HELD
+    assert needs.ROUNDS == start.ROUNDS
     large = OPTIONS | {"ncls": 200}
     few, many = (
         needs.memory("classes_piece", run(n), large, 4) - needs.SPARE * 1e-6 * needs.ROW * n

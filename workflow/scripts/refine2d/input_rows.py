@@ -58,8 +58,8 @@ def not_taken(n: int, number: np.ndarray, exclude=()) -> np.ndarray:
 def starting(n: int, ncls: int) -> int:
     """How many of n particles the starting classes are made of.
 
-    `EACH` a class, but one in `SHARE` at most, so that their rounds at low resolution take no longer than an iteration
-    or two; `LEAST` where that is more.
+    `EACH` a class, but one in `SHARE` at most, so that their rounds at low resolution are a small part of a large run;
+    `LEAST` where that is more.
     """
     return min(n, max(LEAST, min(EACH * ncls, n // SHARE)))
 

@@ -39,9 +39,18 @@ BLOCK = 64  # particles read or projected at a time; fixed, so that the result i
 class LowResolution:
     """Some particles of a store in a small box, in memory.
 
+    Parameters
+    ----------
+    store : ParticleStore
+    rows : ndarray
+        (n,) int.
+    run : callable
+        As for `search.align.align`.
+
     Attributes
     ----------
     box : int
+        Pixels; `BOX`, or the store's where that is smaller.
     """
 
     def __init__(self, store: ParticleStore, rows: np.ndarray, run: Callable = map):
@@ -66,7 +75,7 @@ class LowResolution:
 
 
 def low_plan(plan: Plan, box: int) -> Plan:
-    """The same search in a smaller box of the same field of view."""
+    """The same search in a smaller box (pixels) of the same field of view; shifts as expected before any are known."""
     factor = box / plan.box
     return replace(
         plan,
