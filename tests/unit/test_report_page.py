@@ -282,12 +282,12 @@ def run(**other):
 
 
 ALIGNERS = dict.fromkeys(("simalign", "classalign"), "rotate_translate_flip")
-OPTIONS = {"ncls": 50, "naliref": 50, "nbasis": 49, "iter": 8, **ALIGNERS}
+OPTIONS = {"ncls": 50, "naliref": 50, "nbasis": 49, "iter": 8, "initial": "", **ALIGNERS}
 
 
 def test_a_forecast_grows_with_the_work_and_shrinks_with_cores():
-    def seconds(iterations=8, cores=2, speed=60.0, **other):
-        return forecast.forecast(run(**other), OPTIONS, iterations, cores, speed).seconds
+    def seconds(iterations=8, cores=2, speed=60.0, options=OPTIONS, **other):
+        return forecast.forecast(run(**other), options, iterations, cores, speed).seconds
 
     base = seconds()
     assert base / 2 < seconds(cores=4) < base  # jobs that wait for each other stay
@@ -296,8 +296,17 @@ def test_a_forecast_grows_with_the_work_and_shrinks_with_cores():
     assert seconds(speed=30.0) > base
     table = {"n_input": 10**6, "files": ("stack.mrcs",)}  # a table that each of the reading jobs opens
     assert base < seconds(**table) < seconds(**table, chunks=20)
-    scaled = OPTIONS | {"simalign": "rotate_translate_scale"}
-    assert forecast.forecast(run(), scaled, 8, 2, 60.0).seconds > base
+    assert seconds(options=OPTIONS | {"simalign": "rotate_translate_scale"}) > base
+    assert seconds(options=OPTIONS | {"ncls": 200, "naliref": 200}) > 2 * base
+
+
+def test_a_forecast_has_the_start_where_no_iteration_is_done_and_averages_are_not_given():
+    def seconds(iterations, initial=""):
+        return forecast.forecast(run(), OPTIONS | {"initial": initial}, iterations, 2, 60.0).seconds
+
+    iteration = seconds(7) - seconds(6)
+    assert seconds(8) - seconds(7) > 1.5 * iteration
+    assert seconds(8, "averages.mrcs") - seconds(7) == pytest.approx(iteration)
 
 
 def test_a_forecast_counts_the_particles_on_disk():

@@ -7,18 +7,28 @@ from pathlib import Path
 
 import numpy as np
 
+from refine2d.clustering import EACH
+from refine2d.input_rows import starting
 from refine2d.job import duration
 from refine2d.names import most_scales
 from refine2d.report.times import read_times
 
-# Fitted to runs of 2,000 to 5,000 particles with 20 to 50 classes, a box of 64 pixels, on cores that multiply
-# single-precision matrices at REFERENCE GFLOP a second.
+# Fitted to runs of 2,000 to 20,000 particles with 20 to 200 classes, a box of 64 pixels and two cores that multiply
+# single-precision matrices at 165 GFLOP a second; other work depends less on a core's make than that does.
 REFERENCE = 105.0
 PARTICLE = 8e-4  # CPU seconds a particle, iteration and (box / 64)^2
 PAIR = 6.5e-6  # and a particle, reference and (box / 64)^4: its pixels, and shifts within a share of the box
-JOB = 0.45  # seconds that a job takes besides its work
+CLUSTERED = 8e-7  # seconds a vector of k-means, class and iteration
+CLASS = 0.025  # a class, iteration and (box / 64)^2: averages aligned to each other, their references
+ITERATION = 0.4  # an iteration, besides
+ROUNDS = 7  # of the start, as a rule
+ROUND = 0.25  # seconds of one of them
+ROUND_CLASS = 0.011  # and a class
+ROUND_PAIR = 2.6e-5  # CPU seconds, and a particle and a class
+JOB = 0.06  # seconds that a job takes besides its work
 STEPS = 6  # jobs of an iteration, one after another
-ONCE = 30.0  # seconds before and after the iterations, besides the particles
+ONCE = 5.0  # seconds before the first step and after the last one
+PICTURED = 0.035  # and a class, on the page
 READ = 5e-6  # CPU seconds a row of a table that names the images, each time that a job reads it
 MEMORY = 270.0  # MB of a job before it has read a particle
 ROW = 200.0  # bytes a particle, in tables of a job
@@ -46,26 +56,43 @@ def forecast(run, options: dict, iterations: int, cores: int, speed: float | Non
     options : dict
         Resolved options (`options.resolve`).
     iterations : int
-        How many are still to be done.
+        How many are still to be done; where it is all of them, the start is, too.
     cores : int
     speed : float, optional
         GFLOP a second of one core; measured by default.
     """
-    area = (run.working_box / 64) ** 2
-    slower = REFERENCE / (speed or gemm_speed())
-    pairs = PAIR * min(options["naliref"], options["ncls"]) * area**2
-    work = run.n * (PARTICLE * area + pairs * most_scales(options))
-    groups = min(run.chunks, options["ncls"])
-    more = (run.chunks + groups - 2) / max(cores, 1)
-    jobs = iterations * STEPS + (iterations + 1) * more
-    read = READ * run.n_input * (run.chunks + groups) if run.files else 0.0
-    seconds = slower * (ONCE + ((iterations + 1) * work + read) / max(cores, 1) + jobs * JOB)
+    slower = (REFERENCE / (speed or gemm_speed())) ** 0.5
+    seconds = _once(run, options, cores) + iterations * _iteration(run, options, cores)
+    if iterations == options["iter"] and not options["initial"]:
+        seconds += ROUNDS * start_round(starting(run.n, options["ncls"]), options["ncls"], cores)
     image = 4 * run.working_box**2
     coefficients = 4 * (options["nbasis"] + 4)
     memory = MEMORY + (4 * 1024 * image + options["ncls"] * 72 * 2 * 8 * 1024 + run.n * ROW) / 1e6
     averages = 6 * options["ncls"] * image + options["ncls"] * 4 * run.box**2 / max(options["iter"], 1)
     disk = run.n * image + options["iter"] * (run.n * (TABLES + 2 * coefficients) + averages) + 8e6
-    return Cost(seconds, memory, disk / 1e6)
+    return Cost(slower * seconds, memory, disk / 1e6)
+
+
+def _once(run, options: dict, cores: int) -> float:
+    """Seconds besides the iterations and the start: particles read, averages at full size, the page."""
+    jobs = run.chunks + min(run.chunks, options["ncls"])
+    work = run.n * PARTICLE * (run.box / 64) ** 2 + (READ * run.n_input * jobs if run.files else 0.0)
+    return ONCE + PICTURED * options["ncls"] + (work + jobs * JOB) / cores
+
+
+def _iteration(run, options: dict, cores: int) -> float:
+    """Seconds of an iteration."""
+    area, classes = (run.working_box / 64) ** 2, options["ncls"]
+    pairs = PAIR * min(options["naliref"], classes) * area**2
+    work = run.n * (PARTICLE * area + pairs * most_scales(options))
+    more = run.chunks + min(run.chunks, classes) - 2  # jobs beside others of their step
+    alone = ITERATION + classes * (CLASS * area + CLUSTERED * min(run.n, EACH * classes))
+    return alone + STEPS * JOB + (work + more * JOB) / cores
+
+
+def start_round(particles: int, classes: int, cores: int) -> float:
+    """Seconds of a round of the start; its box is the same whatever the particles' is."""
+    return ROUND + classes * (ROUND_CLASS + ROUND_PAIR * particles / cores)
 
 
 def gemm_speed() -> float:

@@ -4,7 +4,7 @@ import math
 
 from refine2d.averagers import averager
 from refine2d.clustering import EACH
-from refine2d.forecast import JOB, PAIR, PARTICLE, ROW
+from refine2d.forecast import PAIR, PARTICLE, ROW, start_round
 from refine2d.input_rows import starting
 from refine2d.names import most_scales, parse
 
@@ -67,11 +67,11 @@ def minutes(step: str, run, options: dict, threads: int) -> int:
     seconds = {
         "particles_piece": run.chunk * PARTICLE * (run.box / 64) ** 2,
         "input_fp": start * PARTICLE * area,
-        "classmx_00": ROUNDS * start * (PARTICLE + PAIR * classes) / threads,
+        "classmx_00": ROUNDS * start_round(start, classes, threads),
         "classes_init_piece": scales * start / groups * 4 * PARTICLE * area,
         "simmx_piece": scales * run.chunk * pairs * area / threads,
         "classmx": run.n * PARTICLE,
         "classes_piece": scales * share * 4 * PARTICLE * area / threads,
         "classes_full_piece": share * 4 * PARTICLE * (run.box / 64) ** 2 / threads,
     }
-    return MINUTES + math.ceil(SLOW * SPARE * (JOB + seconds.get(step, run.n * PARTICLE / 4)) / 60)
+    return MINUTES + math.ceil(SLOW * SPARE * seconds.get(step, run.n * PARTICLE / 4) / 60)
