@@ -3,6 +3,7 @@
     python benchmarks/compare.py --scratch scratch                        # every set, this workflow
     python benchmarks/compare.py --scratch scratch --sets c1 mixture --n 2000 --k 20 --relion
     python benchmarks/compare.py --scratch scratch --sets c1 --each       # a row for each iteration
+    python benchmarks/compare.py --scratch scratch --sets c1 --iter 2     # what two iterations cost
 
 What is there already in the scratch folder is scored again, not run again. RELION (`relion_refine` on the path, or
 `--relion-prefix`) takes the settings of its tutorial: 25 iterations, T=2, 12 degrees with one oversampling.
@@ -39,7 +40,7 @@ SETS = {
 }
 MASK = {"d2": 200}  # A, of the particle; the others' is
 DIAMETER = 270
-ITERATIONS = {"refine2d": 8, "relion": 25}
+RELION_ITERATIONS = 25
 COLUMNS = {
     "spread / ideal": "{:.2f}",
     "FRC 0.5 (A)": "{:.1f}",
@@ -60,9 +61,9 @@ COLUMNS = {
 }
 
 
-def classify(data: Path, folder: Path, name: str, k: int, cores: int) -> benchmark.Cost:
+def classify(data: Path, folder: Path, name: str, k: int, cores: int, iterations: int) -> benchmark.Cost:
     """Run the workflow on a set."""
-    config = {"ncls": k, "iter": ITERATIONS["refine2d"], "mask_diameter": MASK.get(name, DIAMETER)}
+    config = {"ncls": k, "iter": iterations, "mask_diameter": MASK.get(name, DIAMETER)}
     if not SETS[name].transfer:
         config |= {"ctf": "none"}
     return benchmark.workflow(data / "particles.star", folder, config, cores)
@@ -72,7 +73,7 @@ def class2d(data: Path, folder: Path, name: str, k: int, cores: int, prefix: str
     """Run RELION's Class2D on a set."""
     folder.mkdir(parents=True, exist_ok=True)
     options = (
-        f"--o {folder.resolve()}/run --i particles.star --iter {ITERATIONS['relion']} --tau2_fudge 2 --K {k} "
+        f"--o {folder.resolve()}/run --i particles.star --iter {RELION_ITERATIONS} --tau2_fudge 2 --K {k} "
         f"--particle_diameter {MASK.get(name, DIAMETER)} --flatten_solvent --zero_mask --oversampling 1 --psi_step 12 "
         "--offset_range 5 --offset_step 2 --norm --scale --dont_combine_weights_via_disc --pool 3 "
         f"--random_seed 1 --j {cores}" + (" --ctf" if SETS[name].transfer else "")
@@ -86,7 +87,7 @@ def class2d(data: Path, folder: Path, name: str, k: int, cores: int, prefix: str
     return benchmark.Cost(time.perf_counter() - start, cpu, after.ru_maxrss / 1024)
 
 
-def figures(folder: Path, program: str, data: Path, iteration: int) -> dict[str, float]:
+def figures(folder: Path, program: str, data: Path, iteration: int, last: int) -> dict[str, float]:
     """The score of a run after an iteration; after the last one what the run cost, too."""
     sim, known = simulate.read_truth(data / "truth.h5")
     if program == "refine2d":
@@ -94,7 +95,7 @@ def figures(folder: Path, program: str, data: Path, iteration: int) -> dict[str,
     else:
         run = score.read_run(folder / f"run_it{iteration:03d}_data.star", sim.apix)
     found = score.score(run, sim, known)
-    if iteration < ITERATIONS[program]:
+    if iteration < last:
         return found
     cost = json.loads(folder.with_suffix(".json").read_text())
     return found | {"CPU s": cost["cpu"], "wall s": cost["wall"], "MB": cost["memory"]}
@@ -115,6 +116,7 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=C1.n, help="particles (default %(default)s)")
     parser.add_argument("--seed", type=int, help="of the simulation, instead of the set's own")
     parser.add_argument("--k", type=int, default=50, help="classes (default %(default)s)")
+    parser.add_argument("--iter", type=int, default=8, help="of the workflow (default %(default)s)")
     parser.add_argument("--cores", type=int, default=2, help="default %(default)s")
     parser.add_argument("--relion", action="store_true", help="run RELION as well")
     parser.add_argument("--relion-prefix", default="", help="command before relion_refine, such as nice")
@@ -130,15 +132,17 @@ def main() -> None:
         if not (data / "truth.h5").exists():
             simulate.write_dataset(sim, data)
         for program in ["refine2d", *["relion"] * options.relion]:
-            folder = base / f"{program}_{options.k}"
+            last = options.iter if program == "refine2d" else RELION_ITERATIONS
+            folder = base / f"{program}_{options.k}_{last}"
             where = data, folder, name, options.k, options.cores
             if not folder.with_suffix(".json").exists():
-                cost = classify(*where) if program == "refine2d" else class2d(*where, options.relion_prefix)
+                cost = (
+                    classify(*where, last) if program == "refine2d" else class2d(*where, options.relion_prefix)
+                )
                 folder.with_suffix(".json").write_text(json.dumps(asdict(cost)))
-            last = ITERATIONS[program]
             for iteration in range(1 if options.each else last, last + 1):
                 label = f"{program}, {iteration}" if options.each else program
-                lines.append(row(name, label, figures(folder, program, data, iteration)))
+                lines.append(row(name, label, figures(folder, program, data, iteration, last)))
                 print(lines[-1], flush=True)
     print(f"\n{options.n} particles, {options.k} classes\n")
     print("| " + " | ".join(["set", "program", *COLUMNS]) + " |")
