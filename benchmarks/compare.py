@@ -137,7 +137,9 @@ def main() -> None:
             where = data, folder, name, options.k, options.cores
             if not folder.with_suffix(".json").exists():
                 cost = (
-                    classify(*where, last) if program == "refine2d" else class2d(*where, options.relion_prefix)
+                    classify(*where, last)
+                    if program == "refine2d"
+                    else class2d(*where, options.relion_prefix)
                 )
                 folder.with_suffix(".json").write_text(json.dumps(asdict(cost)))
             for iteration in range(1 if options.each else last, last + 1):
