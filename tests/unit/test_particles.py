@@ -124,7 +124,8 @@ def test_a_subset_is_spread_over_what_is_not_excluded(n, subset, exclude):
 
 
 @pytest.mark.parametrize(
-    ("n", "ncls", "count"), [(1500, 20, 1500), (9000, 4, 2000), (24000, 200, 3000), (10**6, 200, 10000)]
+    ("n", "ncls", "count"),
+    [(1500, 20, 1500), (9000, 4, 2000), (24000, 200, 3000), (10**6, 200, 10000), (5000, 1100, 4400)],
 )
 def test_starting_classes_are_made_of_enough_particles(n, ncls, count):
     assert input_rows.starting(n, ncls) == count

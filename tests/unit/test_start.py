@@ -5,8 +5,11 @@ import pytest
 from test_averaging import BOX, PLAN, Store, likeness, particles, picture, posed
 
 from refine2d import averaging, start
+from refine2d.centering import offset
 from refine2d.following import movers
 from refine2d.fourier import crop, ft, ift, ring_index
+from refine2d.names import Named
+from refine2d.transforms import alignment, undo
 
 EACH, PICTURES = 60, (0, 3, 8, 11)
 TRUE = np.repeat(np.arange(len(PICTURES)), EACH)
@@ -25,7 +28,9 @@ def found():
     """The planted particles, their classes and alignments, and what was said round by round."""
     store, said = planted(), []
     rows = np.arange(len(TRUE))
-    labels, alignments = start.classify(store, rows, SEEDS, PLAN, 1, lambda *words: said.append(words))
+    labels, alignments = start.classify(
+        store, rows, SEEDS, PLAN, threads=1, say=lambda *words: said.append(words)
+    )
     return store, labels, alignments, said
 
 
@@ -53,13 +58,32 @@ def test_rounds_end_where_particles_never_stay(monkeypatch):
     monkeypatch.setattr(start, "SETTLED", 0.0)
     monkeypatch.setattr(start, "ROUNDS", 3)
     said = []
-    start.classify(planted(), np.arange(len(TRUE)), SEEDS, PLAN, 1, lambda done, _: said.append(done))
+    start.classify(
+        planted(), np.arange(len(TRUE)), SEEDS, PLAN, threads=1, say=lambda done, _: said.append(done)
+    )
     assert said == [1, 2, 3]
+
+
+@pytest.mark.parametrize(("center", "apart"), [("xform.center", (0, 1)), ("nocenter", (3, 5))])
+def test_averages_are_centred_as_was_asked_for(center, apart):
+    """Particles that are all 4 pixels from the centre: their averages are, too, unless they are centred."""
+    where = [alignment(np.zeros(EACH), sx=4.0) for _ in PICTURES]
+    images = [
+        undo(np.repeat(picture(seed)[None], EACH, 0), at) for seed, at in zip(PICTURES, where, strict=True)
+    ]
+    store = Store(np.concatenate(images), np.ones((len(TRUE), BOX, BOX // 2 + 1), np.float32), 0.1)
+    recipe = averaging.Recipe(center=Named(center))
+    labels, alignments = start.classify(store, np.arange(len(TRUE)), SEEDS, PLAN, recipe)
+    for number in range(len(PICTURES)):
+        mine = np.flatnonzero(labels == number)
+        made = averaging.class_average(store, mine, alignments[mine], PLAN, 0, 1.0, False, 0.0)
+        far = np.hypot(*offset(made.image, PLAN.mask_radius))
+        assert apart[0] <= far <= apart[1]
 
 
 def test_threads_change_nothing(found):
     store, labels, alignments, _ = found
-    again = start.classify(store, np.arange(len(TRUE)), SEEDS, PLAN, 3)
+    again = start.classify(store, np.arange(len(TRUE)), SEEDS, PLAN, threads=3)
     assert np.array_equal(again[0], labels)
     assert np.array_equal(again[1], alignments)
 

@@ -9,7 +9,8 @@ with job(snakemake) as task:
 
     import numpy as np
 
-    from refine2d.averaging import FLOOR, class_average
+    from refine2d.averagers import FLOOR
+    from refine2d.averaging import class_average
     from refine2d.basisfile import read_basis
     from refine2d.fourier import ft, ring_mean
     from refine2d.recipes import recipe

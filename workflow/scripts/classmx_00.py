@@ -7,9 +7,11 @@ with job(snakemake) as task:
     import numpy as np
 
     from refine2d import clustering, start
+    from refine2d.averaging import Recipe
     from refine2d.errors import UserError
     from refine2d.extent import plan
     from refine2d.particles import ParticleStore
+    from refine2d.recipes import centring
     from refine2d.stacks.hdf import read_hdf, read_headers
     from refine2d.tables import write_classmx
     from refine2d.transforms import alignment
@@ -20,7 +22,7 @@ with job(snakemake) as task:
     vectors = read_hdf(task.input.projections)[0]
     if len(vectors) < 2 * options.ncls:
         raise UserError(
-            f"Only {len(vectors)} particles can be used, too few for {options.ncls} classes: lower ncls."
+            f"Starting classes have {len(vectors)} usable particles, too few for {options.ncls} classes: lower ncls."
         )
     rng = np.random.default_rng(options.seed)
     if options.fastseed:
@@ -36,5 +38,6 @@ with job(snakemake) as task:
 
     labels, alignments = np.full(store.n, -1, np.int32), alignment(np.zeros(store.n))
     known = store, rows, seeds, plan(options, task.run, "sim")
-    labels[rows], alignments[rows] = start.classify(*known, task.threads, say)
+    how = Recipe(center=centring(options), automask=options.automask)
+    labels[rows], alignments[rows] = start.classify(*known, how, task.threads, say)
     write_classmx(task.output[0], labels, labels >= 0, alignments, scale(task.run))

@@ -6,8 +6,8 @@ from functools import partial
 
 import numpy as np
 
-from . import averagers, denoise
-from .averagers import FLOOR, Averager
+from . import denoise
+from .averagers import Averager
 from .centering import DEFAULT, offset, shifted
 from .fourier import ft, ift, nrings, radius, ring_index, ring_sum, soft_mask, spread_rings, stretched
 from .frc import frc
@@ -23,8 +23,6 @@ BLOCK = 256  # particles read at a time
 HELD = 1024  # members of a class that is kept in memory from round to round
 WIENER = Averager()
 MATCHED = ("wiener", "ctf.auto", "ctfw.auto", "iterative")  # averagers of C X / s2
-
-__all__ = ["FLOOR", "ClassAverage", "Recipe", "class_average", "masked", "wiener"]
 
 
 @dataclass(frozen=True)
@@ -307,30 +305,6 @@ def half_frc(total: np.ndarray, weight: np.ndarray, mask_radius: float) -> np.nd
     box = total.shape[-1]
     inverse = np.where(weight > 0, 1 / np.maximum(weight, 1e-12), 0)
     return frc(*masked(ift(ft(total) * spread_rings(inverse, box), box), mask_radius))
-
-
-def wiener(
-    total: np.ndarray, weight: np.ndarray, mask_radius: float, floor: np.ndarray | float
-) -> np.ndarray:
-    """Wiener average of sums from `accumulate`.
-
-    Parameters
-    ----------
-    total : ndarray
-        (halves, L, L) float64 sums of aligned ``back(C X / s2)``.
-    weight : ndarray
-        (halves, rings) float64 sums of C^2 / s2.
-    mask_radius : float
-        Pixels.
-    floor : ndarray or float
-        Least signal power of a ring.
-
-    Returns
-    -------
-    ndarray
-        (L, L) float32, masked, background level 0.
-    """
-    return masked(averagers.wiener(total, weight, floor), mask_radius)
 
 
 def with_power_of(image: np.ndarray, reference: np.ndarray) -> np.ndarray:

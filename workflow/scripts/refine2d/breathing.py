@@ -80,7 +80,8 @@ def _merged(vectors: np.ndarray, labels: np.ndarray, centres: np.ndarray, count:
 
     No centre goes whose neighbour has gone to it.
     """
-    apart = np.square(centres[:, None].astype(np.float64) - centres).sum(-1)
+    known = centres.astype(np.float64)
+    apart = np.square(known).sum(1) - 2 * known @ known.T
     np.fill_diagonal(apart, np.inf)
     neighbour = apart.argmin(1)
     gone, needed = [], set()

@@ -13,8 +13,8 @@ from refine2d.job import duration
 from refine2d.names import most_scales
 from refine2d.report.times import read_times
 
-# Fitted to runs of 2,000 to 20,000 particles with 20 to 200 classes, a box of 64 pixels and two cores that multiply
-# single-precision matrices at 165 GFLOP a second; other work depends less on a core's make than that does.
+# For cores that multiply single-precision matrices at REFERENCE GFLOP a second, fitted to runs of 2,000 to 20,000
+# particles with 20 to 200 classes and a box of 64 pixels, on two at 165; other work depends less on a core's make.
 REFERENCE = 105.0
 PARTICLE = 8e-4  # CPU seconds a particle, iteration and (box / 64)^2
 PAIR = 6.5e-6  # and a particle, reference and (box / 64)^4: its pixels, and shifts within a share of the box
@@ -25,6 +25,7 @@ ROUNDS = 7  # of the start, as a rule
 ROUND = 0.25  # seconds of one of them
 ROUND_CLASS = 0.011  # and a class
 ROUND_PAIR = 2.6e-5  # CPU seconds, and a particle and a class
+START_THREADS = 8  # of its rule
 JOB = 0.06  # seconds that a job takes besides its work
 STEPS = 6  # jobs of an iteration, one after another
 ONCE = 5.0  # seconds before the first step and after the last one
@@ -64,7 +65,8 @@ def forecast(run, options: dict, iterations: int, cores: int, speed: float | Non
     slower = (REFERENCE / (speed or gemm_speed())) ** 0.5
     seconds = _once(run, options, cores) + iterations * _iteration(run, options, cores)
     if iterations == options["iter"] and not options["initial"]:
-        seconds += ROUNDS * start_round(starting(run.n, options["ncls"]), options["ncls"], cores)
+        threads = min(cores, START_THREADS)
+        seconds += ROUNDS * start_round(starting(run.n, options["ncls"]), options["ncls"], threads)
     image = 4 * run.working_box**2
     coefficients = 4 * (options["nbasis"] + 4)
     memory = MEMORY + (4 * 1024 * image + options["ncls"] * 72 * 2 * 8 * 1024 + run.n * ROW) / 1e6
@@ -90,9 +92,9 @@ def _iteration(run, options: dict, cores: int) -> float:
     return alone + STEPS * JOB + (work + more * JOB) / cores
 
 
-def start_round(particles: int, classes: int, cores: int) -> float:
+def start_round(particles: int, classes: int, threads: int) -> float:
     """Seconds of a round of the start; its box is the same whatever the particles' is."""
-    return ROUND + classes * (ROUND_CLASS + ROUND_PAIR * particles / cores)
+    return ROUND + classes * (ROUND_CLASS + ROUND_PAIR * particles / threads)
 
 
 def gemm_speed() -> float:

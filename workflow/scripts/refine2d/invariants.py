@@ -1,13 +1,13 @@
 """Footprints: numbers that tell views apart and change with no shift, rotation or mirroring of a particle."""
 
-from functools import lru_cache, partial
+from functools import lru_cache
 
 import numpy as np
 from scipy.ndimage import map_coordinates
 
 from refine2d import fourier
 
-KINDS = ("harmonic", "autocorrelation", "footprint", "bispectrum")
+KINDS = ("harmonic", "footprint", "bispectrum")
 
 BLOCK = 64
 FIRST_RING = 2
@@ -32,7 +32,6 @@ def footprints(images: np.ndarray, mask_radius: float, kind: str = "harmonic") -
         Pixels. The tighter the mask, the less noise.
     kind : str
         ``harmonic``: angular Fourier amplitudes of each ring.
-        ``autocorrelation``: angular autocorrelation of each ring, lag 0 left out.
         ``footprint``: angular Fourier amplitudes of the rings of the image's self-correlation in real space, EMAN1's
         footprint (Ludtke, Baldwin & Chiu 1999, doi:10.1006/jsbi.1999.4174) of a whitened image.
         ``bispectrum``: products ``F(a) F(b) conj F(a + b)``, which know phases too, averaged over all directions: of
@@ -45,20 +44,15 @@ def footprints(images: np.ndarray, mask_radius: float, kind: str = "harmonic") -
     """
     if kind not in KINDS:
         raise ValueError(f"unknown footprint {kind!r}, not one of {', '.join(KINDS)}")
-    one = {"footprint": _eman1, "bispectrum": _bispectrum}.get(kind, partial(_footprints, kind=kind))
+    one = {"harmonic": _harmonics, "footprint": _eman1, "bispectrum": _bispectrum}[kind]
     blocks = [one(images[i : i + BLOCK], mask_radius) for i in range(0, len(images), BLOCK)]
     return np.concatenate(blocks).astype(np.float32)
 
 
-def _footprints(images, mask_radius, kind):
-    angular = np.fft.rfft(_amplitudes(images, mask_radius), axis=-1)[..., 1:]
-    if kind == "harmonic":
-        harmonics = np.abs(angular[..., :HARMONICS])
-        values = _over(harmonics, np.sqrt(np.mean(harmonics**2, axis=-1, keepdims=True)))
-    else:
-        power = np.abs(angular) ** 2
-        curve = np.fft.irfft(np.concatenate([np.zeros_like(power[..., :1]), power], axis=-1), axis=-1)
-        values = _over(curve[..., 1 : ANGLES // 2 + 1], curve[..., :1])
+def _harmonics(images, mask_radius):
+    angular = np.fft.rfft(_amplitudes(images, mask_radius), axis=-1)
+    harmonics = np.abs(angular[..., 1 : HARMONICS + 1])
+    values = _over(harmonics, np.sqrt(np.mean(harmonics**2, axis=-1, keepdims=True)))
     return values.reshape(len(images), -1)
 
 

@@ -38,14 +38,15 @@ def memory(step: str, run, options: dict, threads: int) -> float:
     if averager(parse("classaverager", options["classaverager"])).is_sum:
         members = min(members, HELD)
     vectors = 4e-6 * min(n, EACH * classes) * (options["nbasis"] + 1)
+    apart = 3e-5 * classes**2  # distances between classes
     more = {
         "particles_piece": 20 * 64 * full,
         "input_fp": 8e-3 * starting(n, classes),
         "allrefs": 10 * classes * image + 8 * 256 * threads * image,
-        "classmx_00": TEMPLATES + BLOCK + 6e-3 * starting(n, classes),
+        "classmx_00": TEMPLATES + BLOCK + 6e-3 * starting(n, classes) + apart,
         "classes_init_piece": 6 * threads * min(LARGEST * starting(n, classes) / classes, HELD) * image,
         "simmx_piece": TEMPLATES + 8 * BATCH * image,
-        "classmx": 4 * vectors,
+        "classmx": 4 * vectors + apart,
         "classes_piece": 6 * threads * members * image,
         "classes_full_piece": threads * (BLOCK + 16 * full),
         "classes_mrcs": 2 * classes * full,

@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from . import denoise
-from .averaging import ClassAverage, Recipe, class_average
+from .averaging import STANDARD, ClassAverage, Recipe, class_average
 from .breathing import breathe
 from .clustering import kmeans, least
 from .eigenimages import eigenimages
@@ -96,6 +96,7 @@ def classify(
     rows: np.ndarray,
     seeds: np.ndarray,
     plan: Plan,
+    recipe: Recipe = STANDARD,
     threads: int = 1,
     say: Callable[[int, float], None] = lambda done, moved: None,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -110,6 +111,8 @@ def classify(
         (K,) int: places in `rows` of the particles to begin with.
     plan : Plan
         Extent of the search at the working size.
+    recipe : Recipe
+        How averages are centred; the rest of it is the start's own.
     threads : int
         Threads to use; the result does not depend on them.
     say : callable
@@ -126,7 +129,7 @@ def classify(
         low = LowResolution(store, rows, pool.map)
         factor, plan = low.box / store.box, low_plan(plan, low.box)
         prior = Projector(steerable_basis(low, np.arange(len(low)), plan.mask_radius, pool.map))
-        how = Recipe(SteerableAverager(projector=prior))
+        how = Recipe(SteerableAverager(projector=prior), center=recipe.center, automask=recipe.automask)
         found = alignment(np.zeros(len(low)))
 
         def average(mine: np.ndarray, rounds: int = 1) -> ClassAverage:
