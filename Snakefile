@@ -11,8 +11,8 @@ configfile: f"{workflow.basedir}/config/config.yaml"
 include: "workflow/rules/common.smk"  # reads and checks the options, opens the run
 include: "workflow/rules/demo.smk"
 include: "workflow/rules/particles.smk"  # the input, normalised, at the working size
-include: "workflow/rules/initial.smk"  # rotation-invariant start: footprints, MSA, k-means, first averages
-include: "workflow/rules/iterate.smk"  # sort averages, align, project into their MSA space, classify, average
+include: "workflow/rules/initial.smk"  # the start: footprints choose particles, classes grow from these at low resolution
+include: "workflow/rules/iterate.smk"  # sort averages, align to them, project into the MSA space, classify, average
 include: "workflow/rules/results.smk"  # averages at full size, tables for RELION and EMAN2, the picture
 include: "workflow/rules/report.smk"  # the page, figures; on request a movie, and the particles of chosen classes
 

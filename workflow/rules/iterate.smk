@@ -36,7 +36,7 @@ rule allrefs:
         run=facts("box", "apix", "working_box"),
         code=code("allrefs"),
     message:
-        "Iteration {wildcards.YY}: averages centred, aligned to each other and sorted; their MSA"
+        "Iteration {wildcards.YY}: averages centred, aligned to each other and sorted; MSA of their members"
     script:
         "../scripts/allrefs.py"
 

@@ -1,4 +1,4 @@
-"""Align a chunk of the particles to the references, project them, aligned, into the MSA space of the averages, and
+"""Align a chunk of the particles to the references, project them, aligned, into the MSA space, and
 measure what they show beyond it and what they lack of their references."""
 
 from refine2d.job import job

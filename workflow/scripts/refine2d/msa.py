@@ -1,4 +1,4 @@
-"""Multivariate statistical analysis: the averages' subspace, and particles in it with CTF and noise allowed for."""
+"""Multivariate statistical analysis: a subspace of images, and particles in it with CTF and noise allowed for."""
 
 from dataclasses import dataclass
 
@@ -96,7 +96,7 @@ def unit(vectors: np.ndarray) -> np.ndarray:
 class Projector:
     """Posterior means of particles in a subspace of images.
 
-    A particle is ``C (mean + sum v_b b) + noise``; with the prior variance of each coefficient taken from the averages
+    A particle is ``C (mean + sum v_b b) + noise``; with the prior variance of each coefficient from the basis
     (`Basis.signal`), its posterior mean solves ``(G + 1/signal) v = <b, back(Y)> - <b, C^2/s2 mean>`` with
     ``G_ab = sum over rings of c2 <a, b>``, the Wiener form of probabilistic principal components (Tipping & Bishop
     1999, doi:10.1111/1467-9868.00196).

@@ -1,6 +1,6 @@
-"""What particles show beyond the MSA space of the averages.
+"""What particles show beyond the MSA space.
 
-Junk is like no average: its point in their space says little and falls among those of good particles, but much of it is
+Junk is like no average: its point in that space says little and falls among those of good particles, but much of it is
 left outside the space. That is the residual of multivariate process control (Jackson & Mudholkar 1979,
 doi:10.1080/00401706.1979.10489779).
 """
