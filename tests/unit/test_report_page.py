@@ -309,6 +309,16 @@ def test_a_forecast_has_the_start_where_no_iteration_is_done_and_averages_are_no
     assert seconds(8, "averages.mrcs") - seconds(7) == pytest.approx(iteration)
 
 
+def test_a_forecast_has_the_compilation_of_kernels_where_there_are_none(tmp_path, monkeypatch):
+    def seconds():
+        return forecast.forecast(run(), OPTIONS, 8, 2, forecast.REFERENCE).seconds
+
+    monkeypatch.setattr(forecast, "KERNELS", tmp_path)
+    without = seconds()
+    (tmp_path / "kernel.nbi").touch()
+    assert without - seconds() == pytest.approx(forecast.COMPILATION)
+
+
 def test_a_forecast_counts_the_particles_on_disk():
     disk = forecast.forecast(run(n=10**6, chunks=245), OPTIONS, 8, 2, 60.0).disk
     assert disk > 10**6 * 4 * 64**2 / 1e6

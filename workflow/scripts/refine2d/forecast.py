@@ -21,7 +21,7 @@ PAIR = 6.5e-6  # and a particle, reference and (box / 64)^4: its pixels, and shi
 CLUSTERED = 8e-7  # seconds a vector of k-means, class and iteration
 CLASS = 0.025  # a class, iteration and (box / 64)^2: averages aligned to each other, their references
 ITERATION = 0.4  # an iteration, besides
-ROUNDS = 7  # of the start, as a rule
+ROUNDS = 9  # of the start: 4 to 7 where views are clear, 12 where they are not
 ROUND = 0.25  # seconds of one of them
 ROUND_CLASS = 0.011  # and a class
 ROUND_PAIR = 2.6e-5  # CPU seconds, and a particle and a class
@@ -29,6 +29,8 @@ START_THREADS = 8  # of its rule
 JOB = 0.06  # seconds that a job takes besides its work
 STEPS = 6  # jobs of an iteration, one after another
 ONCE = 5.0  # seconds before the first step and after the last one
+COMPILATION = 20.0  # of kernels, the first time that they are needed
+KERNELS = Path(__file__).parent / "search/__pycache__"
 PICTURED = 0.035  # and a class, on the page
 READ = 5e-6  # CPU seconds a row of a table that names the images, each time that a job reads it
 MEMORY = 270.0  # MB of a job before it has read a particle
@@ -79,7 +81,8 @@ def _once(run, options: dict, cores: int) -> float:
     """Seconds besides the iterations and the start: particles read, averages at full size, the page."""
     jobs = run.chunks + min(run.chunks, options["ncls"])
     work = run.n * PARTICLE * (run.box / 64) ** 2 + (READ * run.n_input * jobs if run.files else 0.0)
-    return ONCE + PICTURED * options["ncls"] + (work + jobs * JOB) / cores
+    first = ONCE if any(KERNELS.glob("*.nbi")) else ONCE + COMPILATION
+    return first + PICTURED * options["ncls"] + (work + jobs * JOB) / cores
 
 
 def _iteration(run, options: dict, cores: int) -> float:
