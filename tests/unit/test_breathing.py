@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -47,6 +49,16 @@ def test_equal_vectors_and_one_class_come_to_an_end():
     assert (breathing.breathe(np.ones((20, 3), np.float32), np.ones((4, 3), np.float32)) == 1).all()
     points = clouds(3, 10, seed=0)[0]
     assert np.allclose(breathing.breathe(points, points[:1]), points.mean(0), atol=1e-4)
+
+
+def test_memory_does_not_grow_with_coordinates_for_each_pair_of_classes():
+    points, truth, _ = clouds(300, 2, seed=1, d=40)
+    centres = np.stack([points[truth == k].mean(0) for k in range(300)]).astype(np.float32)
+    tracemalloc.start()
+    breathing._merged(points, truth, centres, 290)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5 * 8 * 300**2
 
 
 def test_what_giving_up_a_class_costs():

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from refine2d import averaging, needs, start
+from refine2d import averaging, forecast, needs, start
 from refine2d.run import Run
 
 ROOT = Path(__file__).parents[2]
@@ -50,6 +50,9 @@ OPTIONS = {"ncls": 50, "naliref": 50, "nbasis": 49, "normproj": False, "classave
 STEPS = (
     "particles_piece",
     "particles",
+    "input_fp",
+    "classmx_00",
+    "classes_init_piece",
     "simmx_piece",
     "classmx",
     "classes_piece",
@@ -63,6 +66,24 @@ def test_more_particles_never_need_less(step):
     for need in (needs.memory, needs.minutes):
         small, large = (need(step, run(n), OPTIONS, 4) for n in (5000, 500_000))
         assert 0 < small <= large
+
+
+@pytest.mark.parametrize("step", ["input_fp", "classmx_00", "classmx", "allrefs", "summary", "report"])
+def test_more_classes_need_more_memory(step):
+    few, many = (needs.memory(step, run(10**6), OPTIONS | {"ncls": ncls}, 4) for ncls in (50, 5000))
+    assert few < many
+
+
+def test_the_start_needs_what_a_particle_of_it_takes():
+    """10,000 starting particles instead of 2,000 took 60 MB more (200 classes, box 64)."""
+    few, many = (needs.memory("classmx_00", run(n, 64), OPTIONS | {"ncls": 200}, 2) for n in (2000, 80_000))
+    assert many - few > 1.1 * 60
+
+
+def test_the_start_is_foretold_with_the_threads_of_its_rule():
+    rules = (ROOT / "workflow/rules/initial.smk").read_text()
+    rule = rules.split("rule classmx_00:")[1].split("\nrule ")[0]
+    assert f"threads: {forecast.START_THREADS}\n" in rule
 
 
 def test_memory_covers_what_was_measured():
