@@ -22,7 +22,7 @@ with job(snakemake) as task:
     vectors = read_hdf(task.input.projections)[0]
     if len(vectors) < 2 * options.ncls:
         raise UserError(
-            f"Starting classes have {len(vectors)} usable particles, too few for {options.ncls} classes: lower ncls."
+            f"Only {len(vectors)} particles can be used, too few for {options.ncls} classes: lower ncls."
         )
     rng = np.random.default_rng(options.seed)
     if options.fastseed:
