@@ -70,3 +70,12 @@ def test_a_sample_is_spread_over_all(n, count):
     assert len(rows) == min(n, clustering.EACH * count)
     assert rows[0] == 0 and (len(rows) == 1 or rows[-1] == n - 1)
     assert len(rows) < 2 or (np.diff(rows).min() >= 1 and np.ptp(np.diff(rows)) <= 1)
+
+
+def test_distances_between_centres():
+    centres = np.random.default_rng(0).normal(3, 1, (7, 5)).astype(np.float32)
+    found = clustering.between(centres)
+    for i in range(7):
+        for j in range(7):
+            expected = np.inf if i == j else ((centres[i].astype(float) - centres[j]) ** 2).sum()
+            assert np.isclose(found[i, j], expected)

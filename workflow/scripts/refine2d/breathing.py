@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .clustering import kmeans, least, main_direction
+from .clustering import between, kmeans, least, main_direction
 
 SPLIT = 0.1  # share of the classes that are split at first
 GAIN = 1e-4  # share of the sum of squares that a change has to save
@@ -80,10 +80,7 @@ def _merged(vectors: np.ndarray, labels: np.ndarray, centres: np.ndarray, count:
 
     No centre goes whose neighbour has gone to it.
     """
-    known = centres.astype(np.float64)
-    apart = np.square(known).sum(1) - 2 * known @ known.T
-    np.fill_diagonal(apart, np.inf)
-    neighbour = apart.argmin(1)
+    neighbour = between(centres).argmin(1)
     gone, needed = [], set()
     for k in np.argsort(_costs(vectors, labels, centres), kind="stable"):
         if len(gone) < len(centres) - count and k not in needed:

@@ -87,6 +87,15 @@ def nearest(vectors: np.ndarray, centres: np.ndarray, run: Callable = map) -> np
     return labels
 
 
+def between(centres: np.ndarray) -> np.ndarray:
+    """Squared distances between centres (K, d): (K, K) float64, infinite from each to itself."""
+    centres = centres.astype(np.float64)
+    square = (centres**2).sum(1)
+    apart = square[:, None] + square - 2 * centres @ centres.T
+    np.fill_diagonal(apart, np.inf)
+    return apart
+
+
 def sample(n: int, count: int) -> np.ndarray:
     """Which of n vectors tell where `count` centres belong: `EACH` a class, spread over all; int64, ascending."""
     return np.linspace(0, n - 1, min(n, EACH * count)).astype(np.int64)

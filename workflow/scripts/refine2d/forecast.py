@@ -96,7 +96,20 @@ def _iteration(run, options: dict, cores: int) -> float:
 
 
 def start_round(particles: int, classes: int, threads: int) -> float:
-    """Seconds of a round of the start; its box is the same whatever the particles' is."""
+    """What a round of the start takes; its box is the same whatever the particles' is.
+
+    Parameters
+    ----------
+    particles : int
+        Of all starting classes.
+    classes : int
+    threads : int
+
+    Returns
+    -------
+    float
+        Seconds, on cores of `REFERENCE`.
+    """
     return ROUND + classes * (ROUND_CLASS + ROUND_PAIR * particles / threads)
 
 

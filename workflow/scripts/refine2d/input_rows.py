@@ -9,7 +9,7 @@ from refine2d.errors import UserError
 EACH = 50  # particles of a starting class at most
 SHARE = 8  # one particle in so many, at most
 LEAST = 2000  # particles of all starting classes, whatever the other two say
-FEWEST = 4  # particles of a starting class, whatever the others say
+SMALLEST_CLASS = 4  # particles a class, on average: of the run, and of the start whatever the others say
 
 
 def select(n: int, exclude=(), subset: int | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -60,9 +60,9 @@ def starting(n: int, ncls: int) -> int:
     """How many of n particles the starting classes are made of.
 
     `EACH` a class, but one in `SHARE` at most, so that their rounds at low resolution are a small part of a large run;
-    `LEAST`, or `FEWEST` a class, where that is more.
+    `LEAST`, or `SMALLEST_CLASS` a class, where that is more.
     """
-    return min(n, max(LEAST, FEWEST * ncls, min(EACH * ncls, n // SHARE)))
+    return min(n, max(LEAST, SMALLEST_CLASS * ncls, min(EACH * ncls, n // SHARE)))
 
 
 def read_numbers(path) -> np.ndarray:

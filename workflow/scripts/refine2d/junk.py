@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from .clustering import between
+
 FAR = 4.0  # distances between neighbouring classes
 
 
@@ -38,8 +40,4 @@ def _beyond_noise(sign: np.ndarray, weight: float) -> np.ndarray:
 
 def _neighbours(centres: np.ndarray) -> np.float32:
     """Median distance of a centre from its nearest neighbour."""
-    centres = centres.astype(np.float64)
-    square = (centres**2).sum(1)
-    apart = square[:, None] + square - 2 * centres @ centres.T
-    np.fill_diagonal(apart, np.inf)
-    return np.float32(np.median(np.sqrt(np.maximum(apart.min(1), 0))))
+    return np.float32(np.median(np.sqrt(np.maximum(between(centres).min(1), 0))))

@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 
 from refine2d import names
 from refine2d.errors import UserError
+from refine2d.input_rows import SMALLEST_CLASS
 from refine2d.working import working_box
 
 MASK = 0.9  # diameter of the automatic mask, of the box
@@ -20,7 +21,6 @@ FILES = ("input", "path", "exclude", "initial", "selection", "resultmx")
 PATTERN = re.compile(r"[{}]|<[a-z][a-z0-9_]*>")  # wildcards and path variables
 SMALLEST_BOX = 24  # pixels
 SMALLEST_MASK = 8  # working pixels, of its diameter
-SMALLEST_CLASS = 4  # particles a class, on average
 
 
 @dataclass(frozen=True)
