@@ -55,6 +55,22 @@ def test_references_are_spread_over_the_averages():
     assert references.choose(images, 50, 20).tolist() == list(range(12))
 
 
+def test_the_references_nearest_to_an_average_are_its_own_and_those_least_apart():
+    points = np.random.default_rng(5).normal(size=(30, 4)).astype(np.float32)
+    chosen = np.arange(0, 30, 2)
+    near = references.nearest(points, chosen, 6)
+    for average, found in enumerate(near):
+        apart = [sum((points[average] - points[each]) ** 2) for each in chosen]
+        assert sorted(sorted(range(15), key=apart.__getitem__)[:6]) == found.tolist()
+        assert average % 2 or average // 2 in found
+    np.testing.assert_array_equal(references.nearest(points, chosen, 15), np.arange(15)[None].repeat(30, 0))
+
+
+def test_all_references_are_tried_first_and_every_few_iterations():
+    counts = [references.tried({"naliref": 50, "nearrefs": 32}, iteration) for iteration in range(1, 11)]
+    assert counts == [50, 32, 32, 32, 50, 32, 32, 32, 50, 32]
+
+
 def test_centre_of_a_planted_blob():
     y, x = np.mgrid[:BOX, :BOX] - BOX // 2
     for offset in ((0, 0), (3.3, -2.1), (-1.5, 4.0)):

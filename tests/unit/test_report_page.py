@@ -282,7 +282,7 @@ def run(**other):
 
 
 ALIGNERS = dict.fromkeys(("simalign", "classalign"), "rotate_translate_flip")
-OPTIONS = {"ncls": 50, "naliref": 50, "nbasis": 49, "iter": 8, "initial": "", **ALIGNERS}
+OPTIONS = {"ncls": 50, "naliref": 50, "nearrefs": 50, "nbasis": 49, "iter": 8, "initial": "", **ALIGNERS}
 
 
 def test_a_forecast_grows_with_the_work_and_shrinks_with_cores():
@@ -297,7 +297,9 @@ def test_a_forecast_grows_with_the_work_and_shrinks_with_cores():
     table = {"n_input": 10**6, "files": ("stack.mrcs",)}  # a table that each of the reading jobs opens
     assert base < seconds(**table) < seconds(**table, chunks=20)
     assert seconds(options=OPTIONS | {"simalign": "rotate_translate_scale"}) > base
-    assert seconds(options=OPTIONS | {"ncls": 200, "naliref": 200}) > 2 * base
+    many = OPTIONS | {"ncls": 200, "naliref": 200, "nearrefs": 200}
+    assert seconds(options=many) > 2 * base
+    assert seconds(options=many) > seconds(options=many | {"nearrefs": 32}) > base
 
 
 def test_a_forecast_has_the_start_where_no_iteration_is_done_and_averages_are_not_given():

@@ -7,7 +7,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from refine2d.fourier import ft, nrings, radius, ring_index, soft_mask
-from refine2d.search.align import References, align
+from refine2d.search.align import ALIKE, Neighbourhoods, References, align, peaks
 from refine2d.search.plan import Plan
 from refine2d.transforms import alignment, inverse, undo
 
@@ -161,6 +161,40 @@ def test_no_threads_or_cuts_change_a_bit():
         assert whole.tobytes() == align(prepared, y, c2, run=pool.map).tobytes()
         parts = [align(prepared, y[k : k + 32], c2[k : k + 32], run=pool.map) for k in range(0, 75, 32)]
     assert whole.tobytes() == np.concatenate(parts).tobytes()
+
+
+def test_near_references_are_searched_as_if_there_were_no_others():
+    references = blobs(9)
+    _, images = planted(references, 60, 8, noise=40.0)
+    y, c2 = matched(images, 40.0)
+    plan = Plan(BOX, 0.4 * BOX, 6)
+    few = np.array([[1, 4, 5, 8], [0, 2, 3, 6]])
+    of = np.random.default_rng(0).integers(-1, 2, 60)
+    found = align(References(plan, references), y, c2, near=Neighbourhoods(of, few))
+    for which, numbers in ((-1, np.arange(9)), (0, few[0]), (1, few[1])):
+        mine = of == which
+        alone = align(References(plan, references[numbers]), y[mine], c2[mine])
+        alone["ref"] = np.append(numbers, -1)[alone["ref"]]
+        assert mine.any()
+        np.testing.assert_array_equal(found["ref"][mine], alone["ref"])
+        np.testing.assert_allclose(found["score"][mine], alone["score"], rtol=1e-4)
+
+
+@pytest.mark.parametrize("box", [32, 48, 64, 96])
+def test_a_particle_is_searched_alike_whichever_others_are_near_the_same_references(box):
+    """Or the bytes would depend on how many particles a job has."""
+    references = blobs(9, box=box)
+    _, images = planted(references, ALIKE + 40, 8, noise=40.0)
+    y, c2 = matched(images, 40.0)
+    prepared = References(Plan(box, 0.4 * box, 6), references)
+    near = Neighbourhoods(
+        np.repeat([0, 1], [ALIKE + 37, 3]), np.array([[0, 2, 3, 4, 6, 7], [1, 3, 4, 5, 6, 8]])
+    )
+    whole = peaks(prepared, y, c2, 12, near=near)
+    for some in (slice(5, 6), slice(3, None, 7), slice(None, None, -1)):
+        assert peaks(prepared, y[some], c2[some], 12, near=near.take(some)).tobytes() == whole[some].tobytes()
+    with ThreadPoolExecutor(3) as pool:
+        assert peaks(prepared, y, c2, 12, pool.map, near).tobytes() == whole.tobytes()
 
 
 def test_blocks_of_templates_change_nothing(monkeypatch):

@@ -15,7 +15,14 @@ from refine2d.stacks.star_text import write_star
 ROOT = Path(__file__).parents[2]
 SMALL = simulate.Simulation("barrel", n=120, box=32, apix=7.0, snr=0.5, seed=3, max_shift=2.0)
 CONSTANT, NOT_FINITE, EXCLUDED = 17, 90, 101  # images of the small stack that no average may have
-CONFIG = ("input=data/particles.star", "exclude=data/exclude.txt", "ncls=4", "chunk=64", "path=run")
+CONFIG = (
+    "input=data/particles.star",
+    "exclude=data/exclude.txt",
+    "ncls=4",
+    "nearrefs=3",
+    "chunk=64",
+    "path=run",
+)
 ITERATIONS = "iter=2"
 
 

@@ -129,6 +129,8 @@ def test_one_step_and_what_follows_is_rerun(finished):
     [
         ("nbasis=2", total(iteration(times=2), RESULTS)),
         ("naliref=2", total(iteration(times=2), RESULTS)),
+        ("nearrefs=2", total(iteration("simmx_piece"), RESULTS)),
+        ("nearrefs=0", total(iteration("simmx_piece"), RESULTS)),
         ("classkeep=0.5", total(START, iteration(times=2), RESULTS)),
         ("seed=4", total(CLASSES_00, RESULTS)),
         ("fastseed=true", total(CLASSES_00, RESULTS)),

@@ -11,12 +11,13 @@ import starfile
 from small_project import CONSTANT, EXCLUDED, NOT_FINITE, ROOT, SMALL
 
 from refine2d import lock
+from refine2d.basisfile import read_basis
 from refine2d.denoise import per_component, together
 from refine2d.report.times import read_times
 from refine2d.shifts import LEAST, TRUE
 from refine2d.stacks.hdf import read_hdf, read_headers
 from refine2d.stacks.opening import open_source
-from refine2d.tables import read_classmx, read_members, read_shift_sigma
+from refine2d.tables import read_arrays, read_classmx, read_members, read_shift_sigma
 
 LEFT_OUT = [CONSTANT, NOT_FINITE, EXCLUDED]
 USED = np.setdiff1d(np.arange(SMALL.n), LEFT_OUT)
@@ -123,6 +124,25 @@ def test_no_average_has_a_particle_that_was_left_out(finished):
         mine = np.flatnonzero((labels == number) & (kept > 0))
         np.testing.assert_array_equal(np.atleast_1d(header["class_ptcl_idxs"]), mine)
         assert header["ptcl_repr"] == len(mine)
+
+
+def test_a_particle_is_tried_on_the_averages_near_its_class_of_the_iteration_before(finished):
+    run = finished.folder / "run"
+    averages, space = read_hdf(run / "allrefs_02.hdf"), read_basis(run / "basis_02.hdf")
+    points = [
+        [float((vector * (average - space.mean)).sum()) for vector in space.vectors] for average in averages
+    ]
+    source = [header["source_class"] for header in read_headers(run / "allrefs_02.hdf")]
+    labels = read_classmx(run / "classmx_01.hdf", 1.0)[0]
+    pieces = sorted((run / "simmx_02").glob("*.h5"))
+    found = read_arrays(pieces, "best")["ref"]
+    missing = {}
+    for row in USED:
+        mine = points[source.index(labels[row])]
+        farthest = int(np.argmax([np.linalg.norm(np.subtract(mine, other)) for other in points]))
+        assert farthest not in found[row]
+        missing[farthest] = missing.get(farthest, 0) + 1
+    assert len(missing) > 1
 
 
 def test_references_are_sorted_averages(finished):

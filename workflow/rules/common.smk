@@ -21,6 +21,7 @@ from refine2d.console import OneLineAStep
 from refine2d.errors import UserError
 from refine2d.files import set_damaged_aside
 from refine2d.percent import counted
+from refine2d.references import tried
 from refine2d.selection import read_selection_of
 
 SCRIPTS = os.path.join(workflow.basedir, "workflow/scripts")
@@ -171,6 +172,14 @@ def before(name, first=[]):
     return file
 
 
+def classmx_before(wildcards):
+    """An input function: the classes of the iteration before, if only references near a particle's class are tried."""
+    iteration = int(wildcards.YY)
+    values = resolved(iteration)
+    few = tried(values, iteration) < values["naliref"]
+    return before("classmx_{YY}.hdf")(wildcards) if few else []
+
+
 def state_before(wildcards):
     """An input function: the state of the iteration before, unless options change from this one on."""
     iteration = int(wildcards.YY)
@@ -231,6 +240,12 @@ def rows(wildcards):
     """The rows of a chunk."""
     start, stop = RUN.rows(int(wildcards.chunk))
     return {"start": start, "stop": stop}
+
+
+def near(wildcards):
+    """How many references a particle is tried on."""
+    iteration = int(wildcards.YY)
+    return {"references": tried(resolved(iteration), iteration)}
 
 
 def share(wildcards):

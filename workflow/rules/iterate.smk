@@ -44,8 +44,10 @@ rule allrefs:
 rule simmx_piece:
     input:
         particles=at("particles.h5"),
+        allrefs=at("allrefs_{YY}.hdf"),
         aliref=at("aliref_{YY}.hdf"),
         basis=at("basis_{YY}.hdf"),
+        classmx_before=classmx_before,
         state=state_before,
     output:
         at("simmx_{YY}/{chunk}.h5"),
@@ -69,6 +71,7 @@ rule simmx_piece:
             "simcmp",
         ),
         run=facts("box", "apix", "working_box"),
+        near=near,
         rows=rows,
         code=code("simmx_piece"),
     message:

@@ -3,9 +3,11 @@ measure what they show beyond it and what they lack of their references."""
 
 from refine2d.job import job
 
-STEP = 1024  # particles between two lines of progress
 BEST = 3  # poses that are refined of each particle; the best of each reference is kept
 BLOCK = 64  # rows of one projection; fixed, and chunks are multiples of it, so that chunks do not change the result
+SLICE = (
+    128 << 20
+)  # bytes of particles at a time: the more, the more of them have the same references to be tried
 
 with job(snakemake) as task:
     task.forward_if_converged()
@@ -19,11 +21,13 @@ with job(snakemake) as task:
     from refine2d.extent import matching
     from refine2d.fourier import ift, stretched
     from refine2d.matching import Matcher
-    from refine2d.msa import Projector
+    from refine2d.msa import Projector, coordinates
     from refine2d.particles import ParticleStore
+    from refine2d.references import nearest
     from refine2d.residual import Residual
-    from refine2d.stacks.hdf import read_hdf
-    from refine2d.tables import read_shift_sigma, write_arrays
+    from refine2d.search.align import Neighbourhoods
+    from refine2d.stacks.hdf import read_hdf, read_headers
+    from refine2d.tables import read_classmx, read_shift_sigma, write_arrays
     from refine2d.transforms import alignment, undo
 
     store = ParticleStore(task.input.particles)
@@ -31,6 +35,17 @@ with job(snakemake) as task:
     search = matching(task.options, task.run, "sim", read_shift_sigma(task.input.aliref))
     matcher, projector = Matcher(search, references), Projector(space)
     residual, contrast = Residual(space, search.plan), Contrast(references)
+
+    def neighbourhoods():
+        """Of each particle, by its class of the iteration before; None if all references are tried."""
+        if not task.input.classmx_before:
+            return None
+        classes = [header["source_class"] for header in read_headers(task.input.allrefs, ("source_class",))]
+        chosen = [header["allrefs_index"] for header in read_headers(task.input.aliref, ("allrefs_index",))]
+        averages = coordinates(read_hdf(task.input.allrefs), space)
+        labels = read_classmx(task.input.classmx_before, 1.0)[0]
+        near = nearest(averages, chosen, task.near.references)
+        return Neighbourhoods(np.where(labels < 0, -1, np.argsort(classes)[labels]), near)
 
     def project(y, c2, pose):
         c2 = stretched(c2, pose["scale"])
@@ -42,15 +57,18 @@ with job(snakemake) as task:
     def blocks(array):
         return [array[first : first + BLOCK] for first in range(0, len(array), BLOCK)]
 
+    near = neighbourhoods()
+    first, last = task.rows.start, task.rows.stop
+    step = max(1, SLICE // (8 * store.box * (store.box // 2 + 1) * BLOCK)) * BLOCK
+
     best, projected = [], []
     with ThreadPoolExecutor(task.threads) as pool:
-        for first in range(task.rows.start, task.rows.stop, STEP):
-            task.progress(first - task.rows.start, task.rows.stop - task.rows.start, "particles are aligned")
-            rows = np.arange(first, min(first + STEP, task.rows.stop))
-            matched = [
-                np.concatenate(parts) for parts in zip(*pool.map(store.matched, blocks(rows)), strict=True)
-            ]
-            found = matcher.align(store, rows, BEST, pool.map, matched)
+        for start in range(first, last, step):
+            task.progress(start - first, last - first, "particles are aligned")
+            rows = np.arange(start, min(start + step, last))
+            matched = store.matched_by(rows, pool.map)
+            mine = near and near.take(rows)
+            found = matcher.align(store, rows, BEST, pool.map, matched, mine)
             found[~store.used[rows]] = alignment(ref=-1, score=-np.inf)
             best.append(found)
             projected += pool.map(project, *map(blocks, (*matched, found[:, 0])))

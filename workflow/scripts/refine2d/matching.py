@@ -7,11 +7,21 @@ import numpy as np
 
 from .comparators import Comparator
 from .particles import ParticleStore
-from .search.align import TRIED, References, align, best_of_each, peaks, poses, refined
+from .search.align import (
+    TRIED,
+    Neighbourhoods,
+    References,
+    align,
+    best_of_each,
+    peaks,
+    poses,
+    refined,
+)
 from .search.plan import Plan
 from .transforms import alignment, undo
 
 REFINED = 2  # poses that are refined for each one that is wanted: several may be of one reference
+BLOCK = 1024  # particles that comparators see at a time
 
 
 @dataclass(frozen=True)
@@ -68,6 +78,7 @@ class Matcher:
         nbest: int = 3,
         run: Callable = map,
         matched: tuple[np.ndarray, np.ndarray] | None = None,
+        near: Neighbourhoods | None = None,
     ) -> np.ndarray:
         """Best poses of particles.
 
@@ -82,6 +93,8 @@ class Matcher:
             As for `search.align.align`.
         matched : tuple of ndarray, optional
             What `store.matched` says of the rows, where it is known already.
+        near : Neighbourhoods, optional
+            As for `search.align.align`.
 
         Returns
         -------
@@ -90,7 +103,7 @@ class Matcher:
         """
         found = []
         for scale, references in self._sizes():
-            found.append(references.align(store, rows, nbest, run, matched))
+            found.append(references.align(store, rows, nbest, run, matched, near))
             found[-1]["scale"] = scale
         return best_of_each(np.concatenate(found, axis=1))[:, :nbest]
 
@@ -128,13 +141,21 @@ class OneSize:
             return self.plain
         return References(self.matching.plan, comparator.references(self.images))
 
-    def align(self, store, rows, nbest=3, run=map, matched=None) -> np.ndarray:
+    def align(self, store, rows, nbest=3, run=map, matched=None, near=None) -> np.ndarray:
         """As in `Matcher`, of these references alone."""
+        if self.matching.is_likelihood:
+            return align(self.plain, *(matched or store.matched(rows)), nbest, run, near)
+        blocks = [slice(first, first + BLOCK) for first in range(0, len(rows), BLOCK)]
+        found = [
+            self._compared(store, rows[block], nbest, run, near and near.take(block)) for block in blocks
+        ]
+        return np.concatenate(found)
+
+    def _compared(self, store, rows, nbest, run, near) -> np.ndarray:
+        """The same, with comparators of which not all are the likelihood."""
         matching = self.matching
-        if matching.is_likelihood:
-            return align(self.plain, *(matched or store.matched(rows)), nbest, run)
         y, c2 = matching.search.particles(store, rows)
-        found = peaks(self._search, y, c2, TRIED * nbest, run)
+        found = peaks(self._search, y, c2, TRIED * nbest, run, near)
         if not matching.plan.local:
             found = poses(matching.plan, found)
         else:

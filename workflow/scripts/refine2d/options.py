@@ -107,6 +107,7 @@ def resolve(values: dict, n: int, box: int, apix: float) -> dict:
     in_file = {name: None for name in ("apix", "voltage", "cs", "ac") if values[name] == "auto"}
     values = values | in_file | {name: number for name, (is_auto, number) in auto.items() if is_auto}
     values["nbasis"] = min(values["nbasis"], values["ncls"] - 1)
+    values["nearrefs"] = min(values["nearrefs"] or values["naliref"], values["naliref"])
     return values
 
 

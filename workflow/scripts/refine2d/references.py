@@ -2,7 +2,44 @@
 
 import numpy as np
 
+from .clustering import between
 from .fourier import radius
+
+EVERY = 4  # iterations from one in which particles are tried on all references to the next
+
+
+def tried(options: dict, iteration: int) -> int:
+    """How many references a particle is tried on.
+
+    Parameters
+    ----------
+    options : dict
+        Resolved options (`options.resolve`) of the iteration.
+    iteration : int
+        1 for the first.
+    """
+    return options["naliref"] if iteration % EVERY == 1 else options["nearrefs"]
+
+
+def nearest(points: np.ndarray, chosen: np.ndarray, count: int) -> np.ndarray:
+    """The references nearest to each average.
+
+    Parameters
+    ----------
+    points : ndarray
+        (K, d) coordinates of the averages in the MSA space.
+    chosen : ndarray
+        (R,) int, the averages that are references (`choose`).
+    count : int
+
+    Returns
+    -------
+    ndarray
+        (K, count) int, numbers of references, ascending.
+    """
+    apart = between(points)
+    np.fill_diagonal(apart, -1)  # a class's own average, if it is a reference, comes first
+    return np.sort(np.argsort(apart[:, chosen], axis=1, kind="stable")[:, :count], axis=1)
 
 
 def choose(images: np.ndarray, count: int, mask_radius: float) -> np.ndarray:

@@ -6,6 +6,7 @@ doi:10.1016/j.jmb.2011.11.010).
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 
 import numpy as np
@@ -19,6 +20,7 @@ from .templates import Band, rotated
 
 TRIED = 4  # peaks of the exhaustive search for each pose that is wanted
 TEMPLATE_BYTES = 512 << 20  # most memory of rotated templates at a time
+ALIKE = 16 * BATCH  # most particles that a neighbourhood's references are put together for at a time
 
 
 class References:
@@ -60,15 +62,40 @@ class References:
             yield first, rotated(self.images[first : first + step], self.plan, self.band, run)
 
 
+@dataclass(frozen=True)
+class Neighbourhoods:
+    """The references that each of some particles is tried on.
+
+    Attributes
+    ----------
+    of : ndarray
+        (n,) int, the particle's row of `references`; -1 for one that is tried on all of them.
+    references : ndarray
+        (m, r) int, their numbers, ascending.
+    """
+
+    of: np.ndarray
+    references: np.ndarray
+
+    def take(self, rows: np.ndarray | slice) -> "Neighbourhoods":
+        """Those of some of the particles."""
+        return replace(self, of=self.of[rows])
+
+
 @lru_cache(maxsize=4)
 def _fine(plan: Plan) -> tuple[Band, np.ndarray]:
     return (band := Band(plan)), local.ramps(plan, band)
 
 
 def align(
-    references: References, y: np.ndarray, c2: np.ndarray, nbest: int = 3, run: Callable = map
+    references: References,
+    y: np.ndarray,
+    c2: np.ndarray,
+    nbest: int = 3,
+    run: Callable = map,
+    near: Neighbourhoods | None = None,
 ) -> np.ndarray:
-    """Find the best poses of particles among all references.
+    """Find the best poses of particles among the references.
 
     Parameters
     ----------
@@ -82,18 +109,25 @@ def align(
         Poses to refine wholly; the best one of each reference is returned.
     run : callable
         How a function is applied to each of some batches: `map`, or that of a pool, with the same result.
+    near : Neighbourhoods, optional
+        The references that are tried, where they are not all.
 
     Returns
     -------
     ndarray
         (n, nbest) ALIGNMENT, best first; ``ref`` is -1 and ``score`` -inf where fewer references were met.
     """
-    found = peaks(references, y, c2, TRIED * nbest, run)
+    found = peaks(references, y, c2, TRIED * nbest, run, near)
     return best_of_each(refined(references, y, c2, found, nbest, run))
 
 
 def peaks(
-    references: References, y: np.ndarray, c2: np.ndarray, count: int = 4, run: Callable = map
+    references: References,
+    y: np.ndarray,
+    c2: np.ndarray,
+    count: int = 4,
+    run: Callable = map,
+    near: Neighbourhoods | None = None,
 ) -> np.ndarray:
     """The exhaustive search alone; arguments as for `align`.
 
@@ -104,14 +138,36 @@ def peaks(
     """
     found = np.empty((len(y), count, 4), np.int32)
 
-    def search(batch: slice) -> None:
-        size = batch.stop - batch.start
-        pad = ((0, BATCH - size), (0, 0))
-        padded = np.pad(y[batch], (*pad, (0, 0))) if size < BATCH else y[batch]
-        found[batch] = references.coarse.peaks(padded, np.pad(c2[batch], pad), count)[:size]
+    def search(coarse: Coarse, rows: np.ndarray) -> None:
+        for batch in _batches(len(rows)):
+            mine = rows[batch]
+            pad = ((0, BATCH - len(mine)), (0, 0))
+            padded = np.pad(y[mine], (*pad, (0, 0))), np.pad(c2[mine], pad)
+            found[mine] = coarse.peaks(*padded, count)[: len(mine)]
 
-    list(run(search, _batches(len(y))))
+    def search_alike(alike: tuple[int, np.ndarray]) -> None:
+        which, rows = alike
+        if which < 0:
+            return search(references.coarse, rows)
+        few = near.references[which]
+        search(references.coarse.only(few), rows)
+        found[rows, :, 0] = np.append(few, -1)[found[rows, :, 0]]
+
+    of = near.of if near else np.full(len(y), -1)
+    list(run(search_alike, _alike(of)))
     return found
+
+
+def _alike(of: np.ndarray) -> list[tuple[int, np.ndarray]]:
+    """Neighbourhoods and particles of each: what one core does in a go."""
+    order = np.argsort(of, kind="stable")
+    which, first = np.unique(of[order], return_index=True)
+    return [
+        (k, rows[start : start + step])
+        for k, rows in zip(which, np.split(order, first[1:]), strict=True)
+        for step in (BATCH if k < 0 else ALIKE,)
+        for start in range(0, len(rows), step)
+    ]
 
 
 def refined(

@@ -1,5 +1,7 @@
 """Exhaustive search at low resolution: every reference, mirror, angle and shift, as a few matrix products."""
 
+from copy import copy
+
 import numpy as np
 
 from ..jit import njit
@@ -29,19 +31,13 @@ class Coarse:
         area = np.arange(1, self.rings.n + 1) * 2 * np.pi / plan.coarse_angles
         scale = np.where(order == 0, 1, 2)[:, None] / plan.coarse_angles * area
         power = (h.astype(np.float64) ** 2).sum(1) * scale[..., None]
-        self.power = power.sum(0).T  # (R, rings): what a template has on each ring, over the full plane
+        power = power.sum(0).T  # (R, rings): what a template has on each ring, over the full plane
         h = np.moveaxis(h, 3, 1) * scale[:, None, None].astype(np.float32)
         cos, sin = h[:, :, 0], h[:, :, 1]  # each (harmonics, R, rings)
-        if plan.mirror:
-            sign = np.where(order % 2 == 0, 1, -1).astype(np.float32)[:, None, None]
-            cos = np.stack([cos, sign * cos], 2).reshape(len(order), -1, self.rings.n)
-            sin = np.stack([sin, -sign * sin], 2).reshape(len(order), -1, self.rings.n)
-        templates = np.stack([np.concatenate([cos, sin], 2), np.concatenate([-sin, cos], 2)], 1)
-        step = REFERENCES * (1 + plan.mirror)
-        self._blocks = [
-            np.ascontiguousarray(templates[:, :, k : k + step]).reshape(len(order), -1, 2 * self.rings.n)
-            for k in range(0, templates.shape[2], step)
-        ]
+        sign = np.where(order % 2 == 0, 1, -1).astype(np.float32)[:, None, None]
+        cos = np.stack([cos, sign * cos][: 1 + plan.mirror], 2)
+        sin = np.stack([sin, -sign * sin][: 1 + plan.mirror], 2)
+        self._hold(np.stack([np.concatenate([cos, sin], 3), np.concatenate([-sin, cos], 3)], 1), power)
         angle = 2 * np.pi * np.arange(plan.coarse_angles // 4 + 1) / plan.coarse_angles
         self._waves = [
             wave(np.outer(angle, orders)).astype(np.float32)
@@ -52,6 +48,20 @@ class Coarse:
         unlikely = plan.shift_penalty(*plan.shifts.T)
         # By how much each shift is likelier than the farthest: a cost would bring scores below zero (`_best_shift`).
         self._likely = np.repeat(unlikely.max() - unlikely, BATCH).astype(np.float32)
+
+    def _hold(self, templates: np.ndarray, power: np.ndarray) -> None:
+        """Templates (harmonics, 2, R, mirrors, 2 rings) of some references, and their power (R, rings)."""
+        self._templates, self.power = templates, power
+        self._blocks = [
+            templates[:, :, k : k + REFERENCES].reshape(len(templates), -1, templates.shape[-1])
+            for k in range(0, len(power), REFERENCES)
+        ]
+
+    def only(self, references: np.ndarray) -> "Coarse":
+        """The search of some of the references alone, which are numbered anew: those of (r,) int."""
+        few = copy(self)
+        few._hold(self._templates[:, :, references], self.power[references])
+        return few
 
     def peaks(self, y: np.ndarray, c2: np.ndarray, nbest: int) -> np.ndarray:
         """Best poses of one batch of particles.
