@@ -5,9 +5,7 @@ from refine2d.job import job
 
 BEST = 3  # poses that are refined of each particle; the best of each reference is kept
 BLOCK = 64  # rows of one projection; fixed, and chunks are multiples of it, so that chunks do not change the result
-SLICE = (
-    128 << 20
-)  # bytes of particles at a time: the more, the more of them have the same references to be tried
+SLICE = 128 << 20  # bytes of particles at a time: the more, the more of them are tried on the same references
 
 with job(snakemake) as task:
     task.forward_if_converged()

@@ -69,7 +69,9 @@ def forecast(run, options: dict, iterations: int, cores: int, speed: float | Non
     slower = (REFERENCE / (speed or gemm_speed())) ** 0.5
     last = options["iter"]
     seconds = _once(run, options, cores)
-    seconds += sum(_iteration(run, options, cores, number) for number in range(last - iterations + 1, last + 1))
+    seconds += sum(
+        _iteration(run, options, cores, number) for number in range(last - iterations + 1, last + 1)
+    )
     if iterations == last and not options["initial"]:
         threads = min(cores, START_THREADS)
         seconds += ROUNDS * start_round(starting(run.n, options["ncls"]), options["ncls"], threads)

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from .clustering import between
 from .fourier import radius
 
 EVERY = 4  # iterations from one in which particles are tried on all references to the next
@@ -37,9 +36,11 @@ def nearest(points: np.ndarray, chosen: np.ndarray, count: int) -> np.ndarray:
     ndarray
         (K, count) int, numbers of references, ascending.
     """
-    apart = between(points)
-    np.fill_diagonal(apart, -1)  # a class's own average, if it is a reference, comes first
-    return np.sort(np.argsort(apart[:, chosen], axis=1, kind="stable")[:, :count], axis=1)
+    points = points.astype(np.float64)
+    references = points[chosen]
+    square = (references**2).sum(1)
+    near = [np.argpartition(square - 2 * references @ each, count - 1)[:count] for each in points]
+    return np.sort(near, axis=1)
 
 
 def choose(images: np.ndarray, count: int, mask_radius: float) -> np.ndarray:

@@ -69,7 +69,7 @@ class Neighbourhoods:
     Attributes
     ----------
     of : ndarray
-        (n,) int, the particle's row of `references`; -1 for one that is tried on all of them.
+        (n,) int, the particle's row of `references`; below 0 for one that is tried on all of them.
     references : ndarray
         (m, r) int, their numbers, ascending.
     """
@@ -138,35 +138,34 @@ def peaks(
     """
     found = np.empty((len(y), count, 4), np.int32)
 
-    def search(coarse: Coarse, rows: np.ndarray) -> None:
-        for batch in _batches(len(rows)):
-            mine = rows[batch]
-            pad = ((0, BATCH - len(mine)), (0, 0))
-            padded = np.pad(y[mine], (*pad, (0, 0))), np.pad(c2[mine], pad)
-            found[mine] = coarse.peaks(*padded, count)[: len(mine)]
+    def search(batch: slice | np.ndarray, coarse: Coarse) -> None:
+        some, weights = y[batch], c2[batch]
+        if missing := BATCH - len(some):
+            pad = ((0, missing), (0, 0))
+            some, weights = np.pad(some, (*pad, (0, 0))), np.pad(weights, pad)
+        found[batch] = coarse.peaks(some, weights, count)[: BATCH - missing]
 
-    def search_alike(alike: tuple[int, np.ndarray]) -> None:
-        which, rows = alike
-        if which < 0:
-            return search(references.coarse, rows)
-        few = near.references[which]
-        search(references.coarse.only(few), rows)
-        found[rows, :, 0] = np.append(few, -1)[found[rows, :, 0]]
+    def search_near(alike: np.ndarray) -> None:
+        """Particles of one neighbourhood."""
+        numbers = np.arange(len(references)) if near.of[alike[0]] < 0 else near.references[near.of[alike[0]]]
+        coarse = references.coarse.only(numbers)
+        for batch in _batches(len(alike)):
+            search(alike[batch], coarse)
+        found[alike, :, 0] = np.append(numbers, -1)[found[alike, :, 0]]
 
-    of = near.of if near else np.full(len(y), -1)
-    list(run(search_alike, _alike(of)))
+    if near is None:
+        list(run(partial(search, coarse=references.coarse), _batches(len(y))))
+    else:
+        list(run(search_near, _alike(near.of)))
     return found
 
 
-def _alike(of: np.ndarray) -> list[tuple[int, np.ndarray]]:
-    """Neighbourhoods and particles of each: what one core does in a go."""
+def _alike(of: np.ndarray) -> list[np.ndarray]:
+    """Particles of one neighbourhood after another, at most `ALIKE` at a time."""
     order = np.argsort(of, kind="stable")
-    which, first = np.unique(of[order], return_index=True)
+    cuts = np.flatnonzero(np.diff(of[order])) + 1
     return [
-        (k, rows[start : start + step])
-        for k, rows in zip(which, np.split(order, first[1:]), strict=True)
-        for step in (BATCH if k < 0 else ALIKE,)
-        for start in range(0, len(rows), step)
+        rows[first : first + ALIKE] for rows in np.split(order, cuts) for first in range(0, len(rows), ALIKE)
     ]
 
 
