@@ -89,13 +89,13 @@ def main() -> None:
     flops = 4e-6 * harmonics * (ramped + product * (2 * rings.n + quarter)) + 8e-6 * quarter * product
     row(
         "exhaustive search, all of it",
-        lambda: ready.peaks(one, c2[:batch], tried),
+        lambda: ready.peaks(ready.samples(one), c2[:batch], tried),
         batch,
         flops,
         2 * (size + summed),
     )
 
-    found = align.peaks(references, y, c2, tried)
+    found = align.peaks(references, align.samples(references, y), c2, tried)
     penalty = references.penalty(c2)
     grid = (
         3e-6 * len(references.band.kx) * (6 + 3 * 8)

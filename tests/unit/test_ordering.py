@@ -67,7 +67,9 @@ def test_the_references_nearest_to_an_average_are_its_own_and_those_least_apart(
 
 
 def test_all_references_are_tried_first_and_every_few_iterations():
-    counts = [references.tried({"naliref": 50, "nearrefs": 32}, iteration) for iteration in range(1, 11)]
+    counts = [
+        references.count_tried({"naliref": 50, "nearrefs": 32}, iteration) for iteration in range(1, 11)
+    ]
     assert counts == [50, 32, 32, 32, 50, 32, 32, 32, 50, 32]
 
 

@@ -7,7 +7,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from refine2d.fourier import ft, nrings, radius, ring_index, soft_mask
-from refine2d.search.align import ALIKE, Neighbourhoods, References, align, peaks
+from refine2d.search.align import ALIKE, Neighbourhoods, References, align, peaks, samples
 from refine2d.search.plan import Plan
 from refine2d.transforms import alignment, inverse, undo
 
@@ -169,15 +169,15 @@ def test_near_references_are_searched_as_if_there_were_no_others():
     y, c2 = matched(images, 40.0)
     plan = Plan(BOX, 0.4 * BOX, 6)
     few = np.array([[1, 4, 5, 8], [0, 2, 3, 6]])
-    of = np.random.default_rng(0).integers(-1, 2, 60)
-    found = align(References(plan, references), y, c2, near=Neighbourhoods(of, few))
-    for which, numbers in ((-1, np.arange(9)), (0, few[0]), (1, few[1])):
-        mine = of == which
-        alone = align(References(plan, references[numbers]), y[mine], c2[mine])
-        alone["ref"] = np.append(numbers, -1)[alone["ref"]]
-        assert mine.any()
-        np.testing.assert_array_equal(found["ref"][mine], alone["ref"])
-        np.testing.assert_allclose(found["score"][mine], alone["score"], rtol=1e-4)
+    of = np.random.default_rng(0).integers(0, 2, 60)
+    prepared = References(plan, references)
+    found = peaks(prepared, samples(prepared, y), c2, 6, near=Neighbourhoods(of, few))
+    for which, numbers in enumerate(few):
+        mine, those = of == which, References(plan, references[numbers])
+        alone = peaks(those, samples(those, y[mine]), c2[mine], 6)
+        assert (alone[..., 0] >= 0).all()
+        alone[..., 0] = numbers[alone[..., 0]]
+        np.testing.assert_array_equal(found[mine], alone)
 
 
 @pytest.mark.parametrize("box", [32, 48, 64, 96])
@@ -187,14 +187,17 @@ def test_a_particle_is_searched_alike_whichever_others_are_near_the_same_referen
     _, images = planted(references, ALIKE + 40, 8, noise=40.0)
     y, c2 = matched(images, 40.0)
     prepared = References(Plan(box, 0.4 * box, 6), references)
+    read = samples(prepared, y)
     near = Neighbourhoods(
         np.repeat([0, 1], [ALIKE + 37, 3]), np.array([[0, 2, 3, 4, 6, 7], [1, 3, 4, 5, 6, 8]])
     )
-    whole = peaks(prepared, y, c2, 12, near=near)
+    whole = peaks(prepared, read, c2, 12, near=near)
     for some in (slice(5, 6), slice(3, None, 7), slice(None, None, -1)):
-        assert peaks(prepared, y[some], c2[some], 12, near=near.take(some)).tobytes() == whole[some].tobytes()
+        found = peaks(prepared, read[some], c2[some], 12, near=near.take(some))
+        assert found.tobytes() == whole[some].tobytes()
     with ThreadPoolExecutor(3) as pool:
-        assert peaks(prepared, y, c2, 12, pool.map, near).tobytes() == whole.tobytes()
+        assert samples(prepared, y, pool.map).tobytes() == read.tobytes()
+        assert peaks(prepared, read, c2, 12, pool.map, near).tobytes() == whole.tobytes()
 
 
 def test_blocks_of_templates_change_nothing(monkeypatch):
@@ -205,6 +208,11 @@ def test_blocks_of_templates_change_nothing(monkeypatch):
     whole = align(References(plan, references), y, c2)
     monkeypatch.setattr("refine2d.search.align.TEMPLATE_BYTES", 1)
     assert whole.tobytes() == align(References(plan, references), y, c2).tobytes()
+
+
+def test_no_particles_have_no_poses():
+    references = References(Plan(BOX, 0.4 * BOX, 6), blobs(2))
+    assert align(references, *matched(np.zeros((0, BOX, BOX), np.float32), 1.0)).shape == (0, 3)
 
 
 def test_best_first_and_each_reference_once():

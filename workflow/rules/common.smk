@@ -21,7 +21,7 @@ from refine2d.console import OneLineAStep
 from refine2d.errors import UserError
 from refine2d.files import set_damaged_aside
 from refine2d.percent import counted
-from refine2d.references import tried
+from refine2d.references import count_tried
 from refine2d.selection import read_selection_of
 
 SCRIPTS = os.path.join(workflow.basedir, "workflow/scripts")
@@ -176,16 +176,17 @@ def classmx_before(wildcards):
     """An input function: the classes of the iteration before, if only references near a particle's class are tried."""
     iteration = int(wildcards.YY)
     values = resolved(iteration)
-    few = tried(values, iteration) < values["naliref"]
+    few = count_tried(values, iteration) < values["naliref"]
     return before("classmx_{YY}.hdf")(wildcards) if few else []
 
 
 def state_before(wildcards):
-    """An input function: the state of the iteration before, unless options change from this one on."""
+    """An input function: the state of the iteration before, unless options change from this one on, or particles are
+    tried on more references: what has converged may go on then."""
     iteration = int(wildcards.YY)
-    if iteration == 1 or resolved(iteration) != resolved(iteration - 1):
-        return []
-    return at(f"state_{iteration - 1:02d}.json")
+    now, last = (resolved(each) for each in (iteration, iteration - 1))
+    more = count_tried(now, iteration) > count_tried(last, iteration - 1)
+    return [] if iteration == 1 or now != last or more else at(f"state_{iteration - 1:02d}.json")
 
 
 def members_before(wildcards):
@@ -242,10 +243,10 @@ def rows(wildcards):
     return {"start": start, "stop": stop}
 
 
-def near(wildcards):
+def tried(wildcards):
     """How many references a particle is tried on."""
     iteration = int(wildcards.YY)
-    return {"references": tried(resolved(iteration), iteration)}
+    return {"references": count_tried(resolved(iteration), iteration)}
 
 
 def share(wildcards):

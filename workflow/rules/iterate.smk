@@ -71,7 +71,7 @@ rule simmx_piece:
             "simcmp",
         ),
         run=facts("box", "apix", "working_box"),
-        near=near,
+        tried=tried,
         rows=rows,
         code=code("simmx_piece"),
     message:

@@ -3,9 +3,10 @@ measure what they show beyond it and what they lack of their references."""
 
 from refine2d.job import job
 
+STEP = 1024  # particles between two lines of progress
+SLICE = 16 * STEP  # particles at a time that are sorted by the references that they are tried on
 BEST = 3  # poses that are refined of each particle; the best of each reference is kept
 BLOCK = 64  # rows of one projection; fixed, and chunks are multiples of it, so that chunks do not change the result
-SLICE = 128 << 20  # bytes of particles at a time: the more, the more of them are tried on the same references
 
 with job(snakemake) as task:
     task.forward_if_converged()
@@ -35,15 +36,14 @@ with job(snakemake) as task:
     residual, contrast = Residual(space, search.plan), Contrast(references)
 
     def neighbourhoods():
-        """Of each particle, by its class of the iteration before; None if all references are tried."""
+        """Of each particle, the references near its class of the iteration before; None if all are tried."""
         if not task.input.classmx_before:
             return None
         classes = [header["source_class"] for header in read_headers(task.input.allrefs, ("source_class",))]
         chosen = [header["allrefs_index"] for header in read_headers(task.input.aliref, ("allrefs_index",))]
         averages = coordinates(read_hdf(task.input.allrefs), space)
         labels = read_classmx(task.input.classmx_before, 1.0)[0]
-        near = nearest(averages, chosen, task.near.references)
-        return Neighbourhoods(np.where(labels < 0, -1, np.argsort(classes)[labels]), near)
+        return Neighbourhoods(np.argsort(classes)[labels], nearest(averages, chosen, task.tried.references))
 
     def project(y, c2, pose):
         c2 = stretched(c2, pose["scale"])
@@ -55,17 +55,19 @@ with job(snakemake) as task:
     def blocks(array):
         return [array[first : first + BLOCK] for first in range(0, len(array), BLOCK)]
 
-    near = neighbourhoods()
-    first, last = task.rows.start, task.rows.stop
-    step = max(1, SLICE // (8 * store.box * (store.box // 2 + 1) * BLOCK)) * BLOCK
-
+    near, first, last = neighbourhoods(), task.rows.start, task.rows.stop
     best, projected = [], []
     with ThreadPoolExecutor(task.threads) as pool:
-        for start in range(first, last, step):
+        for start in range(first, last, STEP):
             task.progress(start - first, last - first, "particles are aligned")
-            rows = np.arange(start, min(start + step, last))
-            matched = store.matched_by(rows, pool.map)
-            mine = near and near.take(rows)
+            if near and (start - first) % SLICE == 0:
+                many = np.arange(start, min(start + SLICE, last))
+                peaks = matcher.search(store, many, BEST, pool.map, near.take(many))
+            rows = np.arange(start, min(start + STEP, last))
+            matched = [
+                np.concatenate(parts) for parts in zip(*pool.map(store.matched, blocks(rows)), strict=True)
+            ]
+            mine = peaks[:, rows - many[0]] if near else None
             found = matcher.align(store, rows, BEST, pool.map, matched, mine)
             found[~store.used[rows]] = alignment(ref=-1, score=-np.inf)
             best.append(found)

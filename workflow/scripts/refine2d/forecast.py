@@ -11,7 +11,7 @@ from refine2d.clustering import EACH
 from refine2d.input_rows import starting
 from refine2d.job import duration
 from refine2d.names import most_scales
-from refine2d.references import tried
+from refine2d.references import count_tried
 from refine2d.report.times import read_times
 
 # For cores that multiply single-precision matrices at REFERENCE GFLOP a second, fitted to runs of 2,000 to 20,000
@@ -35,7 +35,8 @@ KERNELS = Path(__file__).parent / "search/__pycache__"
 PICTURED = 0.035  # and a class, on the page
 READ = 5e-6  # CPU seconds a row of a table that names the images, each time that a job reads it
 MEMORY = 270.0  # MB of a job before it has read a particle
-SLICE = 135e6  # bytes of particles that are aligned at a time, at most
+SLICE = 16384  # particles that are sorted by the references that they are tried on
+SEARCHED = 0.2  # of an image: what the exhaustive search takes of it, and finds
 ROW = 200.0  # bytes a particle, in tables of a job
 TABLES = 600.0  # bytes a particle and iteration, in tables on disk
 
@@ -77,8 +78,10 @@ def forecast(run, options: dict, iterations: int, cores: int, speed: float | Non
         seconds += ROUNDS * start_round(starting(run.n, options["ncls"]), options["ncls"], threads)
     image = 4 * run.working_box**2
     coefficients = 4 * (options["nbasis"] + 4)
-    held = min(SLICE, run.n / run.chunks * image)
-    memory = MEMORY + (held + options["ncls"] * 72 * 2 * 8 * 1024 + run.n * ROW) / 1e6
+    sorted_ones = SEARCHED * min(SLICE, run.n / run.chunks) * image
+    memory = (
+        MEMORY + (4 * 1024 * image + sorted_ones + options["ncls"] * 72 * 2 * 8 * 1024 + run.n * ROW) / 1e6
+    )
     averages = 6 * options["ncls"] * image + options["ncls"] * 4 * run.box**2 / max(options["iter"], 1)
     disk = run.n * image + options["iter"] * (run.n * (TABLES + 2 * coefficients) + averages) + 8e6
     return Cost(slower * seconds, memory, disk / 1e6)
@@ -95,7 +98,7 @@ def _once(run, options: dict, cores: int) -> float:
 def _iteration(run, options: dict, cores: int, number: int) -> float:
     """Seconds of an iteration."""
     area, classes = (run.working_box / 64) ** 2, options["ncls"]
-    pairs = PAIR * tried(options, number) * area**2
+    pairs = PAIR * count_tried(options, number) * area**2
     work = run.n * (PARTICLE * area + pairs * most_scales(options))
     more = run.chunks + min(run.chunks, classes) - 2  # jobs beside others of their step
     alone = ITERATION + classes * (CLASS * area + CLUSTERED * min(run.n, EACH * classes))

@@ -44,7 +44,7 @@ class Job:
     ----------
     input, output
         As in the rule.
-    options, run, rows, share, near : namespaces
+    options, run, rows, share, tried : namespaces
         The rule's parameters of these names.
     threads : int
     iteration : int
@@ -55,7 +55,7 @@ class Job:
 
     def __init__(self, snakemake, log: logging.Logger):
         self.input, self.output, self.threads = snakemake.input, snakemake.output, snakemake.threads
-        for name in ("options", "run", "rows", "share", "near"):
+        for name in ("options", "run", "rows", "share", "tried"):
             setattr(self, name, SimpleNamespace(**snakemake.params.get(name, {})))
         self.iteration = int(snakemake.wildcards.get("YY", 0))
         self._step, self._log = snakemake.rule, log

@@ -11,17 +11,17 @@ from .search.align import (
     TRIED,
     Neighbourhoods,
     References,
-    align,
     best_of_each,
     peaks,
     poses,
     refined,
+    samples,
 )
 from .search.plan import Plan
 from .transforms import alignment, undo
 
 REFINED = 2  # poses that are refined for each one that is wanted: several may be of one reference
-BLOCK = 1024  # particles that comparators see at a time
+BLOCK = 64  # particles that are filtered at a time, for the search alone
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Matcher:
         nbest: int = 3,
         run: Callable = map,
         matched: tuple[np.ndarray, np.ndarray] | None = None,
-        near: Neighbourhoods | None = None,
+        found: np.ndarray | None = None,
     ) -> np.ndarray:
         """Best poses of particles.
 
@@ -93,19 +93,35 @@ class Matcher:
             As for `search.align.align`.
         matched : tuple of ndarray, optional
             What `store.matched` says of the rows, where it is known already.
-        near : Neighbourhoods, optional
-            As for `search.align.align`.
+        found : ndarray, optional
+            What `search` has found of the rows, where it was said already on which references they are tried.
 
         Returns
         -------
         ndarray
             (n, nbest) ALIGNMENT, best first, each reference once; ``ref`` is -1 and ``score`` -inf for none.
         """
-        found = []
-        for scale, references in self._sizes():
-            found.append(references.align(store, rows, nbest, run, matched, near))
-            found[-1]["scale"] = scale
-        return best_of_each(np.concatenate(found, axis=1))[:, :nbest]
+        best = []
+        for number, (scale, references) in enumerate(self._sizes()):
+            of_this_size = None if found is None else found[number]
+            best.append(references.align(store, rows, nbest, run, matched, of_this_size))
+            best[-1]["scale"] = scale
+        return best_of_each(np.concatenate(best, axis=1))[:, :nbest]
+
+    def search(
+        self, store: ParticleStore, rows: np.ndarray, nbest: int, run: Callable, near: Neighbourhoods
+    ) -> np.ndarray:
+        """The exhaustive search alone, of particles that are each tried on some of the references.
+
+        Many particles have the same references in common, so that it is faster, the more of them it is given; it
+        takes a fraction of their images' memory. Arguments as for `align` and `search.align.peaks`.
+
+        Returns
+        -------
+        ndarray
+            (scales, n, peaks, 4) int32.
+        """
+        return np.stack([references.search(store, rows, nbest, run, near) for _, references in self._sizes()])
 
     def penalty(self, c2: np.ndarray, found: np.ndarray) -> np.ndarray:
         """Half the power that each particle would show of its reference in a pose, (n,) ALIGNMENT: (n,) float32."""
@@ -133,29 +149,33 @@ class OneSize:
     def __init__(self, matching: Matching, images: np.ndarray):
         self.matching, self.images = matching, images
         self.plain = References(matching.plan, images)
-        if not matching.is_likelihood:
-            self._search, self._refine = self._prepared(matching.search), self._prepared(matching.refine)
+        self._search, self._refine = self._prepared(matching.search), self._prepared(matching.refine)
 
     def _prepared(self, comparator: Comparator) -> References:
         if comparator.name == "ml":
             return self.plain
         return References(self.matching.plan, comparator.references(self.images))
 
-    def align(self, store, rows, nbest=3, run=map, matched=None, near=None) -> np.ndarray:
-        """As in `Matcher`, of these references alone."""
-        if self.matching.is_likelihood:
-            return align(self.plain, *(matched or store.matched(rows)), nbest, run, near)
-        blocks = [slice(first, first + BLOCK) for first in range(0, len(rows), BLOCK)]
-        found = [
-            self._compared(store, rows[block], nbest, run, near and near.take(block)) for block in blocks
-        ]
-        return np.concatenate(found)
+    def search(self, store, rows, nbest, run, near) -> np.ndarray:
+        """As in `Matcher`, at this scale: (n, peaks, 4) int32."""
 
-    def _compared(self, store, rows, nbest, run, near) -> np.ndarray:
-        """The same, with comparators of which not all are the likelihood."""
+        def read(first: int) -> tuple[np.ndarray, np.ndarray]:
+            y, c2 = self.matching.search.particles(store, rows[first : first + BLOCK])
+            return samples(self._search, y), c2
+
+        parts = zip(*run(read, range(0, len(rows), BLOCK)), strict=True)
+        return peaks(self._search, *map(np.concatenate, parts), TRIED * nbest, run, near)
+
+    def align(self, store, rows, nbest=3, run=map, matched=None, found=None) -> np.ndarray:
+        """As in `Matcher`, of these references alone."""
         matching = self.matching
-        y, c2 = matching.search.particles(store, rows)
-        found = peaks(self._search, y, c2, TRIED * nbest, run, near)
+        y, c2 = (
+            matched if matched and matching.search.name == "ml" else matching.search.particles(store, rows)
+        )
+        if found is None:
+            found = peaks(self._search, samples(self._search, y, run), c2, TRIED * nbest, run)
+        if matching.is_likelihood:
+            return best_of_each(refined(self.plain, y, c2, found, nbest, run))
         if not matching.plan.local:
             found = poses(matching.plan, found)
         else:

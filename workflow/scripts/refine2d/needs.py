@@ -4,7 +4,7 @@ import math
 
 from refine2d.averagers import averager
 from refine2d.clustering import EACH
-from refine2d.forecast import PAIR, PARTICLE, ROW, start_round
+from refine2d.forecast import PAIR, PARTICLE, ROW, SEARCHED, SLICE, start_round
 from refine2d.input_rows import starting
 from refine2d.names import most_scales, parse
 
@@ -12,8 +12,7 @@ SPARE = 1.2
 START = 300.0  # MB of a job with compiled kernels, before it reads anything
 TEMPLATES = 512.0  # MB of rotated references, at most
 BLOCK = 100.0  # MB of images at full size at a time, with all that is made of them
-SLICE = 135.0  # MB of particles that are aligned at a time
-BATCH = 1024  # particles that comparators see at a time
+BATCH = 1024  # particles that are aligned at a time
 LARGEST = 3  # a large class, in mean sizes
 HELD = 1024  # members of a class in memory, as in `averaging`
 MINUTES = 10  # of any job, for a slow disk and a cold start
@@ -46,7 +45,7 @@ def memory(step: str, run, options: dict, threads: int) -> float:
         "allrefs": 10 * classes * image + 8 * 256 * threads * image,
         "classmx_00": TEMPLATES + BLOCK + 6e-3 * starting(n, classes) + apart,
         "classes_init_piece": 6 * threads * min(LARGEST * starting(n, classes) / classes, HELD) * image,
-        "simmx_piece": TEMPLATES + SLICE + 8 * BATCH * image,
+        "simmx_piece": TEMPLATES + (8 * BATCH + SEARCHED * min(SLICE, run.chunk)) * image,
         "classmx": 4 * vectors + apart,
         "classes_piece": 6 * threads * members * image,
         "classes_full_piece": threads * (BLOCK + 16 * full),

@@ -6,7 +6,6 @@ count its rows; row r is input image ``number[r]``.
 
 import os
 import zlib
-from collections.abc import Callable
 from dataclasses import fields
 from functools import cached_property, lru_cache
 from io import FileIO
@@ -22,7 +21,6 @@ from refine2d.datasets import read
 from refine2d.errors import Damaged
 
 OPEN = 256  # piece files that are held open
-BLOCK = 64  # particles that are filtered at a time
 
 
 class ParticleStore:
@@ -146,18 +144,6 @@ class ParticleStore:
         y = fourier.ft(self.images(rows))
         y *= self._filter(rows, transfer)
         y *= fourier.spread_rings(weight, self.box)
-        return y, c2
-
-    def matched_by(self, rows, run: Callable) -> tuple[np.ndarray, np.ndarray]:
-        """What `matched` gives of many rows, without more memory than that takes; `run` as for `search.align.align`."""
-        y = np.empty((len(rows), self.box, self.box // 2 + 1), np.complex64)
-        c2 = np.empty((len(rows), self.box // 2 + 1), np.float32)
-
-        def read(first: int) -> None:
-            mine = slice(first, first + BLOCK)
-            y[mine], c2[mine] = self.matched(rows[mine])
-
-        list(run(read, range(0, len(rows), BLOCK)))
         return y, c2
 
     def _filter(self, rows, transfer) -> np.ndarray:

@@ -7,7 +7,7 @@ from .fourier import radius
 EVERY = 4  # iterations from one in which particles are tried on all references to the next
 
 
-def tried(options: dict, iteration: int) -> int:
+def count_tried(options: dict, iteration: int) -> int:
     """How many references a particle is tried on.
 
     Parameters

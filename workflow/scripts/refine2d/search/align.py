@@ -69,7 +69,7 @@ class Neighbourhoods:
     Attributes
     ----------
     of : ndarray
-        (n,) int, the particle's row of `references`; below 0 for one that is tried on all of them.
+        (n,) int, the particle's row of `references`.
     references : ndarray
         (m, r) int, their numbers, ascending.
     """
@@ -93,9 +93,8 @@ def align(
     c2: np.ndarray,
     nbest: int = 3,
     run: Callable = map,
-    near: Neighbourhoods | None = None,
 ) -> np.ndarray:
-    """Find the best poses of particles among the references.
+    """Find the best poses of particles among all references.
 
     Parameters
     ----------
@@ -109,55 +108,84 @@ def align(
         Poses to refine wholly; the best one of each reference is returned.
     run : callable
         How a function is applied to each of some batches: `map`, or that of a pool, with the same result.
-    near : Neighbourhoods, optional
-        The references that are tried, where they are not all.
 
     Returns
     -------
     ndarray
         (n, nbest) ALIGNMENT, best first; ``ref`` is -1 and ``score`` -inf where fewer references were met.
     """
-    found = peaks(references, y, c2, TRIED * nbest, run, near)
+    found = peaks(references, samples(references, y, run), c2, TRIED * nbest, run)
     return best_of_each(refined(references, y, c2, found, nbest, run))
+
+
+def samples(references: References, y: np.ndarray, run: Callable = map) -> np.ndarray:
+    """What the exhaustive search takes of particles, a fraction of their images: arguments as for `align`.
+
+    Returns
+    -------
+    ndarray
+        (n, 2, half, rings) float32, see `coarse.Coarse.samples`.
+    """
+    rings = references.coarse.rings
+    read = np.empty((len(y), 2, rings.half, rings.n), np.float32)
+
+    def read_batch(batch: slice) -> None:
+        read[batch] = references.coarse.samples(_filled(y[batch]))[: len(y[batch])]
+
+    list(run(read_batch, _batches(len(y))))
+    return read
 
 
 def peaks(
     references: References,
-    y: np.ndarray,
+    samples: np.ndarray,
     c2: np.ndarray,
     count: int = 4,
     run: Callable = map,
     near: Neighbourhoods | None = None,
 ) -> np.ndarray:
-    """The exhaustive search alone; arguments as for `align`.
+    """The exhaustive search alone.
+
+    Parameters
+    ----------
+    references, c2, run
+        As for `align`.
+    samples : ndarray
+        From `samples`.
+    count : int
+        Peaks to keep of each particle.
+    near : Neighbourhoods, optional
+        The references that are tried, where they are not all.
 
     Returns
     -------
     ndarray
         (n, count, 4) int32: reference, mirror, angle index, shift index, best first; -1 where there are fewer.
     """
-    found = np.empty((len(y), count, 4), np.int32)
+    found = np.empty((len(samples), count, 4), np.int32)
 
     def search(batch: slice | np.ndarray, coarse: Coarse) -> None:
-        some, weights = y[batch], c2[batch]
-        if missing := BATCH - len(some):
-            pad = ((0, missing), (0, 0))
-            some, weights = np.pad(some, (*pad, (0, 0))), np.pad(weights, pad)
-        found[batch] = coarse.peaks(some, weights, count)[: BATCH - missing]
+        best = coarse.peaks(_filled(samples[batch]), _filled(c2[batch]), count)
+        found[batch] = best[: len(c2[batch])]
 
     def search_near(alike: np.ndarray) -> None:
-        """Particles of one neighbourhood."""
-        numbers = np.arange(len(references)) if near.of[alike[0]] < 0 else near.references[near.of[alike[0]]]
+        numbers = near.references[near.of[alike[0]]]
         coarse = references.coarse.only(numbers)
         for batch in _batches(len(alike)):
             search(alike[batch], coarse)
         found[alike, :, 0] = np.append(numbers, -1)[found[alike, :, 0]]
 
     if near is None:
-        list(run(partial(search, coarse=references.coarse), _batches(len(y))))
+        list(run(partial(search, coarse=references.coarse), _batches(len(samples))))
     else:
         list(run(search_near, _alike(near.of)))
     return found
+
+
+def _filled(batch: np.ndarray) -> np.ndarray:
+    """At most BATCH rows, and zeros up to as many."""
+    missing = BATCH - len(batch)
+    return np.pad(batch, ((0, missing), *[(0, 0)] * (batch.ndim - 1))) if missing else batch
 
 
 def _alike(of: np.ndarray) -> list[np.ndarray]:

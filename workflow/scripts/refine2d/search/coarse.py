@@ -31,13 +31,14 @@ class Coarse:
         area = np.arange(1, self.rings.n + 1) * 2 * np.pi / plan.coarse_angles
         scale = np.where(order == 0, 1, 2)[:, None] / plan.coarse_angles * area
         power = (h.astype(np.float64) ** 2).sum(1) * scale[..., None]
-        power = power.sum(0).T  # (R, rings): what a template has on each ring, over the full plane
+        self.power = power.sum(0).T  # (R, rings): what a template has on each ring, over the full plane
         h = np.moveaxis(h, 3, 1) * scale[:, None, None].astype(np.float32)
         cos, sin = h[:, :, 0], h[:, :, 1]  # each (harmonics, R, rings)
         sign = np.where(order % 2 == 0, 1, -1).astype(np.float32)[:, None, None]
         cos = np.stack([cos, sign * cos][: 1 + plan.mirror], 2)
         sin = np.stack([sin, -sign * sin][: 1 + plan.mirror], 2)
-        self._hold(np.stack([np.concatenate([cos, sin], 3), np.concatenate([-sin, cos], 3)], 1), power)
+        self._templates = np.stack([np.concatenate([cos, sin], 3), np.concatenate([-sin, cos], 3)], 1)
+        self._blocks = _blocks(self._templates)
         angle = 2 * np.pi * np.arange(plan.coarse_angles // 4 + 1) / plan.coarse_angles
         self._waves = [
             wave(np.outer(angle, orders)).astype(np.float32)
@@ -49,27 +50,34 @@ class Coarse:
         # By how much each shift is likelier than the farthest: a cost would bring scores below zero (`_best_shift`).
         self._likely = np.repeat(unlikely.max() - unlikely, BATCH).astype(np.float32)
 
-    def _hold(self, templates: np.ndarray, power: np.ndarray) -> None:
-        """Templates (harmonics, 2, R, mirrors, 2 rings) of some references, and their power (R, rings)."""
-        self._templates, self.power = templates, power
-        self._blocks = [
-            templates[:, :, k : k + REFERENCES].reshape(len(templates), -1, templates.shape[-1])
-            for k in range(0, len(power), REFERENCES)
-        ]
-
     def only(self, references: np.ndarray) -> "Coarse":
-        """The search of some of the references alone, which are numbered anew: those of (r,) int."""
+        """The search of some of the references alone, (r,) int, which are numbered anew."""
         few = copy(self)
-        few._hold(self._templates[:, :, references], self.power[references])
+        few.power, few._blocks = self.power[references], _blocks(self._templates[:, :, references])
         return few
 
-    def peaks(self, y: np.ndarray, c2: np.ndarray, nbest: int) -> np.ndarray:
-        """Best poses of one batch of particles.
+    def samples(self, y: np.ndarray) -> np.ndarray:
+        """What the search takes of particles.
 
         Parameters
         ----------
         y : ndarray
             (BATCH, box, box // 2 + 1) complex64, matched-filtered transforms.
+
+        Returns
+        -------
+        ndarray
+            (BATCH, 2, half, rings) float32, real and imaginary part on half of each ring.
+        """
+        return np.stack(self.rings.sample(y), axis=1)
+
+    def peaks(self, samples: np.ndarray, c2: np.ndarray, nbest: int) -> np.ndarray:
+        """Best poses of one batch of particles.
+
+        Parameters
+        ----------
+        samples : ndarray
+            (BATCH, 2, half, rings) float32, from `samples`.
         c2 : ndarray
             (BATCH, rings) float32, ring means of C^2 / s2.
         nbest : int
@@ -81,7 +89,7 @@ class Coarse:
             (BATCH, nbest, 4) int32: reference, mirror, angle index, shift index, best first; -1 where there are fewer.
         """
         mirrors, angles, shifts = 1 + self.plan.mirror, self.plan.coarse_angles, len(self.plan.shifts)
-        spectra = self.rings.harmonics(*self.rings.sample(y), self.rings.ramps)
+        spectra = self.rings.harmonics(samples[:, 0], samples[:, 1], self.rings.ramps)
         spectra = spectra.reshape(self.plan.harmonics, 2 * self.rings.n, -1)
         penalty = 0.5 * (c2[:, 1 : self.rings.n + 1] @ self.power.T.astype(np.float32))
         best = np.empty((angles, mirrors * len(self.power), BATCH), np.float32)
@@ -111,6 +119,14 @@ class Coarse:
         for wave, part, sums in zip(self._waves, parts, out, strict=True):
             np.matmul(wave, part.reshape(len(part), -1), out=sums)
         return out.reshape(4, -1, templates, columns)
+
+
+def _blocks(templates: np.ndarray) -> list[np.ndarray]:
+    """Templates (harmonics, 2, R, mirrors, 2 rings), cut for the matrix products."""
+    cuts = range(0, templates.shape[2], REFERENCES)
+    return [
+        templates[:, :, k : k + REFERENCES].reshape(len(templates), -1, templates.shape[-1]) for k in cuts
+    ]
 
 
 @njit(nogil=True, cache=True, fastmath=True)
