@@ -13,7 +13,7 @@ from refine2d.comparators import comparator
 from refine2d.extent import SETTINGS
 from refine2d.fourier import ft, ift, radius
 from refine2d.matching import Matcher, Matching
-from refine2d.search.align import References, align
+from refine2d.search.align import Neighbourhoods, References, align
 from refine2d.search.plan import Plan
 from refine2d.transforms import alignment, inverse, undo
 
@@ -241,6 +241,24 @@ def test_defoci_do_not_cancel():
         Phased(images, transfer, 0.5), np.arange(60), poses, np.repeat(picture()[None], 60, axis=0)
     )
     assert found.min() > 0.2
+
+
+@pytest.mark.parametrize("comparators", [("ml", "ml", "ml"), ("ccc", "frc", "phase")])
+@pytest.mark.parametrize("scales", [(1.0,), (0.95, 1.05)])
+def test_near_references_are_compared_as_if_there_were_no_others(comparators, scales):
+    references = np.stack([picture(0), picture(1), picture(2)])
+    images, _, transfer = particles(references[1], 24, noise=0.5)
+    store, rows = Phased(images, transfer, 0.5), np.arange(24)
+    matching = Matching(PLAN, *(named(text) for text in comparators), scales)
+    near = Neighbourhoods(rows % 2, np.array([[0, 1], [1, 2]]))
+    matcher = Matcher(matching, references)
+    searched = matcher.search(store, rows, 2, map, near)
+    found = matcher.align(store, rows, 2, found=searched)
+    for which, few in enumerate(near.references):
+        mine = rows[rows % 2 == which]
+        alone = Matcher(matching, references[few]).align(store, mine, 2)
+        alone["ref"] = np.append(few, -1)[alone["ref"]]
+        np.testing.assert_array_equal(found[mine], alone)
 
 
 # ---- What the aligners' names set ----

@@ -160,6 +160,21 @@ def test_options_that_do_not_fit_the_particles(given, n, box, said):
     assert said in sentence
 
 
+@pytest.mark.parametrize(
+    ("given", "tried"),
+    [
+        ({"ncls": 200}, 64),
+        ({"ncls": 50}, 50),
+        ({"ncls": 200, "naliref": 40}, 40),
+        ({"ncls": 200, "naliref": 100, "nearrefs": 30}, 30),
+        ({"ncls": 200, "naliref": 100, "nearrefs": 0}, 100),
+        ({"ncls": 200, "nearrefs": 0}, 200),
+    ],
+)
+def test_near_references_are_at_most_all(given, tried):
+    assert options.resolve(read(**given).base, 10000, 64, 2.0)["nearrefs"] == tried
+
+
 def test_what_is_given_is_not_resolved():
     given = {"maxshift": 3, "mask_diameter": 50, "nbasis": 5, "minchange": 0, "naliref": 7, "cs": 0}
     values = options.resolve(read(**given).base, 1000, 64, 2.0)

@@ -67,6 +67,15 @@ def test_a_converged_run_hands_its_files_on(continued):
     assert continued.planned("iter=3", "minchange=1000") == {}
 
 
+def test_what_has_converged_is_asked_again_where_all_references_are_tried(continued):
+    continued.run("iter=6", "minchange=1000")
+    states = [json.loads((continued.folder / f"run/state_0{i}.json").read_text()) for i in range(1, 7)]
+    assert [state["iteration"] for state in states] == [1, 1, 1, 1, 5, 5]
+    continued.run("iter=6", "minchange=1000", "nearrefs=0")
+    states = [json.loads((continued.folder / f"run/state_0{i}.json").read_text()) for i in range(1, 7)]
+    assert [state["iteration"] for state in states] == [1, 1, 1, 1, 1, 1]
+
+
 def test_options_that_change_after_it_has_converged_hold(continued):
     continued.run("iter=2", "minchange=1000")
     changes = "- {from: 3, classkeep: 0.5}\n- {from: 5, minchange: 0}\n"

@@ -126,23 +126,35 @@ def test_no_average_has_a_particle_that_was_left_out(finished):
         assert header["ptcl_repr"] == len(mine)
 
 
-def test_a_particle_is_tried_on_the_averages_near_its_class_of_the_iteration_before(finished):
-    run = finished.folder / "run"
+def farthest_and_found(run):
+    """Of each particle in iteration 02: the reference farthest from its class of 01, and those it was aligned to."""
     averages, space = read_hdf(run / "allrefs_02.hdf"), read_basis(run / "basis_02.hdf")
-    points = [
-        [float((vector * (average - space.mean)).sum()) for vector in space.vectors] for average in averages
-    ]
+    points = [[float((v * (average - space.mean)).sum()) for v in space.vectors] for average in averages]
     source = [header["source_class"] for header in read_headers(run / "allrefs_02.hdf")]
-    labels = read_classmx(run / "classmx_01.hdf", 1.0)[0]
-    pieces = sorted((run / "simmx_02").glob("*.h5"))
-    found = read_arrays(pieces, "best")["ref"]
-    missing = {}
-    for row in USED:
-        mine = points[source.index(labels[row])]
-        farthest = int(np.argmax([np.linalg.norm(np.subtract(mine, other)) for other in points]))
-        assert farthest not in found[row]
-        missing[farthest] = missing.get(farthest, 0) + 1
-    assert len(missing) > 1
+    chosen = [header["allrefs_index"] for header in read_headers(run / "aliref_02.hdf")]
+    labels = read_classmx(run / "classmx_01.hdf", 1.0)[0][USED]
+    own = [points[source.index(label)] for label in labels]
+    apart = [[np.linalg.norm(np.subtract(mine, points[k])) for k in chosen] for mine in own]
+    return np.argmax(apart, axis=1), read_arrays(sorted((run / "simmx_02").glob("*.h5")), "best")["ref"][USED]
+
+
+def test_a_particle_is_tried_on_the_averages_near_its_class_of_the_iteration_before(finished):
+    farthest, found = farthest_and_found(finished.folder / "run")
+    assert not (found == farthest[:, None]).any()
+    assert len(set(farthest)) > 1
+
+
+def test_the_nearest_are_chosen_among_the_references(continued):
+    continued.run("naliref=3", "nearrefs=2")
+    farthest, found = farthest_and_found(continued.folder / "run")
+    assert not (found == farthest[:, None]).any()
+    assert len(set(farthest)) > 1 and set(found.ravel()) <= {-1, 0, 1, 2}
+
+
+def test_all_are_tried_where_that_is_asked_for(continued):
+    continued.run("nearrefs=0")
+    farthest, found = farthest_and_found(continued.folder / "run")
+    assert (found == farthest[:, None]).any(axis=1).mean() > 0.3
 
 
 def test_references_are_sorted_averages(finished):

@@ -159,6 +159,8 @@ def options_of(given: argparse.Namespace, schema: dict) -> dict:
         config["shrink"] = 1
     if "nbasisfp" in config:
         config.setdefault("nbasis", config["nbasisfp"])  # e2refine2d has one number for both
+    if "naliref" in config:
+        config.setdefault("nearrefs", 0)  # e2refine2d tries each particle on all of these
     empty = [name for name, value in config.items() if value in ("", "None") and name not in names.OPTIONS]
     for name in empty:
         del config[name]
