@@ -55,15 +55,17 @@ def test_references_are_spread_over_the_averages():
     assert references.choose(images, 50, 20).tolist() == list(range(12))
 
 
-def test_the_references_nearest_to_an_average_are_its_own_and_those_least_apart():
-    points = np.random.default_rng(5).normal(size=(30, 4)).astype(np.float32)
-    chosen = np.arange(0, 30, 2)
-    near = references.nearest(points, chosen, 6)
-    for average, found in enumerate(near):
+def test_the_references_nearest_to_a_class_are_its_own_average_and_those_least_apart():
+    rng = np.random.default_rng(5)
+    points, classes = rng.normal(size=(30, 4)).astype(np.float32), rng.permutation(30).tolist()
+    chosen = list(range(0, 30, 2))
+    near = references.nearest(points, classes, chosen, 6)
+    for average, number in enumerate(classes):
         apart = [sum((points[average] - points[each]) ** 2) for each in chosen]
-        assert sorted(sorted(range(15), key=apart.__getitem__)[:6]) == found.tolist()
-        assert average % 2 or average // 2 in found
-    np.testing.assert_array_equal(references.nearest(points, chosen, 15), np.arange(15)[None].repeat(30, 0))
+        assert sorted(sorted(range(15), key=apart.__getitem__)[:6]) == near[number].tolist()
+        assert average % 2 or average // 2 in near[number]
+    everything = references.nearest(points, classes, chosen, 15)
+    np.testing.assert_array_equal(everything, np.arange(15)[None].repeat(30, 0))
 
 
 def test_all_references_are_tried_first_and_every_few_iterations():

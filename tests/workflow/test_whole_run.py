@@ -132,7 +132,6 @@ def nearest_and_found(run):
     points = [[float((v * (average - space.mean)).sum()) for v in space.vectors] for average in averages]
     source = [header["source_class"] for header in read_headers(run / "allrefs_02.hdf")]
     chosen = [header["allrefs_index"] for header in read_headers(run / "aliref_02.hdf")]
-    assert source != sorted(source)
     labels = read_classmx(run / "classmx_01.hdf", 1.0)[0][USED]
     own = [points[source.index(label)] for label in labels]
     apart = [[np.linalg.norm(np.subtract(mine, points[k])) for k in chosen] for mine in own]

@@ -3,8 +3,7 @@ measure what they show beyond it and what they lack of their references."""
 
 from refine2d.job import job
 
-STEP = 1024  # particles between two lines of progress
-SLICE = 16 * STEP  # particles at a time that are sorted by the references that they are tried on
+STEP = 1024  # particles between two lines of progress; a divisor of SORTED
 BEST = 3  # poses that are refined of each particle; the best of each reference is kept
 BLOCK = 64  # rows of one projection; fixed, and chunks are multiples of it, so that chunks do not change the result
 
@@ -22,7 +21,7 @@ with job(snakemake) as task:
     from refine2d.matching import Matcher
     from refine2d.msa import Projector, coordinates
     from refine2d.particles import ParticleStore
-    from refine2d.references import nearest
+    from refine2d.references import SORTED, nearest
     from refine2d.residual import Residual
     from refine2d.search.align import Neighbourhoods
     from refine2d.stacks.hdf import read_hdf, read_headers
@@ -42,8 +41,8 @@ with job(snakemake) as task:
         classes = [header["source_class"] for header in read_headers(task.input.allrefs, ("source_class",))]
         chosen = [header["allrefs_index"] for header in read_headers(task.input.aliref, ("allrefs_index",))]
         averages = coordinates(read_hdf(task.input.allrefs), space)
-        labels = read_classmx(task.input.classmx_before, 1.0)[0]
-        return Neighbourhoods(np.argsort(classes)[labels], nearest(averages, chosen, task.tried.references))
+        labels = read_classmx(task.input.classmx_before, 1.0)[0]  # -1 where a pose will be thrown away below
+        return Neighbourhoods(labels, nearest(averages, classes, chosen, task.tried.references))
 
     def project(y, c2, pose):
         c2 = stretched(c2, pose["scale"])
@@ -60,8 +59,8 @@ with job(snakemake) as task:
     with ThreadPoolExecutor(task.threads) as pool:
         for start in range(first, last, STEP):
             task.progress(start - first, last - first, "particles are aligned")
-            if near and (start - first) % SLICE == 0:
-                many = np.arange(start, min(start + SLICE, last))
+            if near and (start - first) % SORTED == 0:
+                many = np.arange(start, min(start + SORTED, last))
                 peaks = matcher.search(store, many, BEST, pool.map, near.take(many))
             rows = np.arange(start, min(start + STEP, last))
             matched = [

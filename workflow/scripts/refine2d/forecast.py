@@ -11,7 +11,7 @@ from refine2d.clustering import EACH
 from refine2d.input_rows import starting
 from refine2d.job import duration
 from refine2d.names import most_scales
-from refine2d.references import count_tried
+from refine2d.references import SORTED, count_tried
 from refine2d.report.times import read_times
 
 # For cores that multiply single-precision matrices at REFERENCE GFLOP a second, fitted to runs of 2,000 to 20,000
@@ -35,7 +35,6 @@ KERNELS = Path(__file__).parent / "search/__pycache__"
 PICTURED = 0.035  # and a class, on the page
 READ = 5e-6  # CPU seconds a row of a table that names the images, each time that a job reads it
 MEMORY = 270.0  # MB of a job before it has read a particle
-SLICE = 16384  # particles that are sorted by the references that they are tried on
 SEARCHED = 0.2  # of an image: what the exhaustive search takes of it, and finds
 ROW = 200.0  # bytes a particle, in tables of a job
 TABLES = 600.0  # bytes a particle and iteration, in tables on disk
@@ -78,7 +77,7 @@ def forecast(run, options: dict, iterations: int, cores: int, speed: float | Non
         seconds += ROUNDS * start_round(starting(run.n, options["ncls"]), options["ncls"], threads)
     image = 4 * run.working_box**2
     coefficients = 4 * (options["nbasis"] + 4)
-    sorted_ones = SEARCHED * min(SLICE, run.n / run.chunks) * image
+    sorted_ones = SEARCHED * min(SORTED, run.n / run.chunks) * image
     memory = (
         MEMORY + (4 * 1024 * image + sorted_ones + options["ncls"] * 72 * 2 * 8 * 1024 + run.n * ROW) / 1e6
     )

@@ -4,9 +4,10 @@ import math
 
 from refine2d.averagers import averager
 from refine2d.clustering import EACH
-from refine2d.forecast import PAIR, PARTICLE, ROW, SEARCHED, SLICE, start_round
+from refine2d.forecast import PAIR, PARTICLE, ROW, SEARCHED, start_round
 from refine2d.input_rows import starting
 from refine2d.names import most_scales, parse
+from refine2d.references import SORTED
 
 SPARE = 1.2
 START = 300.0  # MB of a job with compiled kernels, before it reads anything
@@ -45,7 +46,7 @@ def memory(step: str, run, options: dict, threads: int) -> float:
         "allrefs": 10 * classes * image + 8 * 256 * threads * image,
         "classmx_00": TEMPLATES + BLOCK + 6e-3 * starting(n, classes) + apart,
         "classes_init_piece": 6 * threads * min(LARGEST * starting(n, classes) / classes, HELD) * image,
-        "simmx_piece": TEMPLATES + (8 * BATCH + SEARCHED * min(SLICE, run.chunk)) * image,
+        "simmx_piece": TEMPLATES + (8 * BATCH + SEARCHED * min(SORTED, run.chunk)) * image,
         "classmx": 4 * vectors + apart,
         "classes_piece": 6 * threads * members * image,
         "classes_full_piece": threads * (BLOCK + 16 * full),

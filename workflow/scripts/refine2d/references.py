@@ -4,6 +4,7 @@ import numpy as np
 
 from .fourier import radius
 
+SORTED = 16384  # particles that are sorted by the references that they are tried on, at a time
 EVERY = 4  # iterations from one in which particles are tried on all references to the next
 
 
@@ -20,26 +21,31 @@ def count_tried(options: dict, iteration: int) -> int:
     return options["naliref"] if iteration % EVERY == 1 else options["nearrefs"]
 
 
-def nearest(points: np.ndarray, chosen: np.ndarray, count: int) -> np.ndarray:
-    """The references nearest to each average.
+def nearest(points: np.ndarray, classes: list[int], chosen: list[int], count: int) -> np.ndarray:
+    """The references nearest to the average of each class of the iteration before.
 
     Parameters
     ----------
     points : ndarray
         (K, d) coordinates of the averages in the MSA space.
-    chosen : ndarray
-        (R,) int, the averages that are references (`choose`).
+    classes : list of int
+        The class that each average is of; all K, once each.
+    chosen : list of int
+        The averages that are references (`choose`).
     count : int
 
     Returns
     -------
     ndarray
-        (K, count) int, numbers of references, ascending.
+        (K, count) int, numbers of references, ascending, for one class after another.
     """
     points = points.astype(np.float64)
     references = points[chosen]
     square = (references**2).sum(1)
-    near = [np.argpartition(square - 2 * references @ each, count - 1)[:count] for each in points]
+    near = [
+        np.argpartition(square - 2 * references @ each, count - 1)[:count]
+        for each in points[np.argsort(classes)]
+    ]
     return np.sort(near, axis=1)
 
 
