@@ -1,5 +1,5 @@
-# One iteration YY. Each step also reads the state of the iteration before, unless options change in between: once that
-# says converged, it hands its predecessor's file on.
+# One iteration YY. Each step also reads the state of the iteration before, unless options change in between or more
+# references are tried: once that says converged, it hands its predecessor's file on.
 
 
 rule allrefs:
