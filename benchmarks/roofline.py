@@ -95,7 +95,7 @@ def main() -> None:
         2 * (size + summed),
     )
 
-    found = align.peaks(references, align.samples(references, y), c2, tried)
+    found = align.peaks(references, align.sampled(references, y), c2, tried)
     penalty = references.penalty(c2)
     grid = (
         3e-6 * len(references.band.kx) * (6 + 3 * 8)

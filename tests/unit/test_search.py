@@ -7,7 +7,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from refine2d.fourier import ft, nrings, radius, ring_index, soft_mask
-from refine2d.search.align import ALIKE, Neighbourhoods, References, align, peaks, samples
+from refine2d.search.align import ALIKE, Neighbourhoods, References, align, peaks, sampled
 from refine2d.search.plan import Plan
 from refine2d.transforms import alignment, inverse, undo
 
@@ -171,10 +171,10 @@ def test_near_references_are_searched_as_if_there_were_no_others():
     few = np.array([[1, 4, 5, 8], [0, 2, 3, 6]])
     of = np.random.default_rng(0).integers(0, 2, 60)
     prepared = References(plan, references)
-    found = peaks(prepared, samples(prepared, y), c2, 6, near=Neighbourhoods(of, few))
+    found = peaks(prepared, sampled(prepared, y), c2, 6, near=Neighbourhoods(of, few))
     for which, numbers in enumerate(few):
         mine, those = of == which, References(plan, references[numbers])
-        alone = peaks(those, samples(those, y[mine]), c2[mine], 6)
+        alone = peaks(those, sampled(those, y[mine]), c2[mine], 6)
         assert (alone[..., 0] >= 0).all()
         alone[..., 0] = numbers[alone[..., 0]]
         np.testing.assert_array_equal(found[mine], alone)
@@ -187,7 +187,7 @@ def test_a_particle_is_searched_alike_whichever_others_are_near_the_same_referen
     _, images = planted(references, ALIKE + 40, 8, noise=40.0)
     y, c2 = matched(images, 40.0)
     prepared = References(Plan(box, 0.4 * box, 6), references)
-    read = samples(prepared, y)
+    read = sampled(prepared, y)
     near = Neighbourhoods(
         np.repeat([0, 1], [ALIKE + 37, 3]), np.array([[0, 2, 3, 4, 6, 7], [1, 3, 4, 5, 6, 8]])
     )
@@ -196,7 +196,7 @@ def test_a_particle_is_searched_alike_whichever_others_are_near_the_same_referen
         found = peaks(prepared, read[some], c2[some], 12, near=near.take(some))
         assert found.tobytes() == whole[some].tobytes()
     with ThreadPoolExecutor(3) as pool:
-        assert samples(prepared, y, pool.map).tobytes() == read.tobytes()
+        assert sampled(prepared, y, pool.map).tobytes() == read.tobytes()
         assert peaks(prepared, read, c2, 12, pool.map, near).tobytes() == whole.tobytes()
 
 

@@ -15,7 +15,7 @@ from .search.align import (
     peaks,
     poses,
     refined,
-    samples,
+    sampled,
 )
 from .search.plan import Plan
 from .transforms import alignment, undo
@@ -161,27 +161,29 @@ class OneSize:
 
         def read(first: int) -> tuple[np.ndarray, np.ndarray]:
             y, c2 = self.matching.search.particles(store, rows[first : first + BLOCK])
-            return samples(self._search, y), c2
+            return sampled(self._search, y), c2
 
         parts = zip(*run(read, range(0, len(rows), BLOCK)), strict=True)
         return peaks(self._search, *map(np.concatenate, parts), TRIED * nbest, run, near)
 
     def align(self, store, rows, nbest=3, run=map, matched=None, found=None) -> np.ndarray:
         """As in `Matcher`, of these references alone."""
-        matching = self.matching
-        y, c2 = (
-            matched if matched and matching.search.name == "ml" else matching.search.particles(store, rows)
-        )
+        matching, read_by = self.matching, None
+
+        def read(comparator: Comparator) -> tuple[np.ndarray, np.ndarray]:
+            return matched if matched and comparator.name == "ml" else comparator.particles(store, rows)
+
         if found is None:
-            found = peaks(self._search, samples(self._search, y, run), c2, TRIED * nbest, run)
+            y, c2, read_by = *read(matching.search), matching.search
+            found = peaks(self._search, sampled(self._search, y, run), c2, TRIED * nbest, run)
+        if matching.plan.local and read_by != matching.refine:
+            y, c2 = read(matching.refine)
         if matching.is_likelihood:
             return best_of_each(refined(self.plain, y, c2, found, nbest, run))
-        if not matching.plan.local:
-            found = poses(matching.plan, found)
-        else:
-            if matching.refine != matching.search:
-                y, c2 = matching.refine.particles(store, rows)
+        if matching.plan.local:
             found = refined(self._refine, y, c2, found, REFINED * nbest, run)
+        else:
+            found = poses(matching.plan, found)
         found = best_of_each(found)[:, :nbest]
         if not matching.plan.local or matching.decide != matching.refine or matching.decide.zeromask:
             self._decide(store, rows, found)

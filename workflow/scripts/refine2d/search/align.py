@@ -88,11 +88,7 @@ def _fine(plan: Plan) -> tuple[Band, np.ndarray]:
 
 
 def align(
-    references: References,
-    y: np.ndarray,
-    c2: np.ndarray,
-    nbest: int = 3,
-    run: Callable = map,
+    references: References, y: np.ndarray, c2: np.ndarray, nbest: int = 3, run: Callable = map
 ) -> np.ndarray:
     """Find the best poses of particles among all references.
 
@@ -114,11 +110,11 @@ def align(
     ndarray
         (n, nbest) ALIGNMENT, best first; ``ref`` is -1 and ``score`` -inf where fewer references were met.
     """
-    found = peaks(references, samples(references, y, run), c2, TRIED * nbest, run)
+    found = peaks(references, sampled(references, y, run), c2, TRIED * nbest, run)
     return best_of_each(refined(references, y, c2, found, nbest, run))
 
 
-def samples(references: References, y: np.ndarray, run: Callable = map) -> np.ndarray:
+def sampled(references: References, y: np.ndarray, run: Callable = map) -> np.ndarray:
     """What the exhaustive search takes of particles, a fraction of their images: arguments as for `align`.
 
     Returns
@@ -151,7 +147,7 @@ def peaks(
     references, c2, run
         As for `align`.
     samples : ndarray
-        From `samples`.
+        From `sampled`.
     count : int
         Peaks to keep of each particle.
     near : Neighbourhoods, optional
