@@ -75,10 +75,14 @@ class Plan:
         """Radius of the local search's band in Fourier pixels."""
         return max(3, int(self.band * self.box))
 
+    def highest_harmonic(self, ring: int | np.ndarray) -> np.ndarray:
+        """The highest angular harmonic that a masked image can have on rings of some radius in Fourier pixels."""
+        return np.ceil(2 * np.pi * ring * self.mask_radius / self.box).astype(int)
+
     @property
     def harmonics(self) -> int:
-        """Angular harmonics that a masked image can have on the outermost coarse ring, 0 included."""
-        return int(np.ceil(2 * np.pi * self.coarse_rings * self.mask_radius / self.box)) + 1
+        """Angular harmonics of the exhaustive search, 0 included: those of its outermost ring."""
+        return int(self.highest_harmonic(self.coarse_rings)) + 1
 
     @property
     def coarse_angles(self) -> int:

@@ -70,15 +70,15 @@ class Rings:
 
     @cached_property
     def ramps(self) -> np.ndarray:
-        """Phase ramps of the plan's shifts on the rings: (2, half, rings, shifts) float32, cosine and sine."""
-        sx, sy = self.plan.shifts.T
-        phase = (2 * np.pi / self.plan.box) * (self.qx[..., None] * sx + self.qy[..., None] * sy)
+        """Phase ramps of the plan's shifts on the rings: (2, half, shifts, rings) float32, cosine and sine."""
+        sx, sy = self.plan.shifts.T[..., None]
+        phase = (2 * np.pi / self.plan.box) * (self.qx[:, None] * sx + self.qy[:, None] * sy)
         return np.stack([np.cos(phase), np.sin(phase)]).astype(np.float32)
 
     @cached_property
     def no_ramp(self) -> np.ndarray:
         """The ramp of a zero shift, shaped as `ramps`."""
-        one = np.zeros((2, self.half, self.n, 1), np.float32)
+        one = np.zeros((2, self.half, 1, self.n), np.float32)
         one[0] = 1
         return one
 
@@ -87,6 +87,15 @@ class Rings:
         """Even and odd harmonics; the real part has only the even ones, the imaginary part only the odd."""
         h = np.arange(self.plan.harmonics)
         return h[::2], h[1::2]
+
+    @cached_property
+    def innermost(self) -> np.ndarray:
+        """The first ring, counted from 0, that matters to each harmonic, even ones first: (harmonics,) int.
+
+        Those within it could have the harmonic before only; of a molecule's power they hold some millionths.
+        """
+        highest = self.plan.highest_harmonic(np.arange(1, self.n + 1)) + 1
+        return np.searchsorted(highest, np.concatenate(self.orders))
 
     @cached_property
     def _analysis(self) -> tuple[np.ndarray, np.ndarray]:
@@ -107,16 +116,16 @@ class Rings:
         real, imag : ndarray
             (n, half, rings) float32, from `sample`.
         ramps : ndarray
-            (2, half, rings, shifts) float32.
+            (2, half, shifts, rings) float32.
 
         Returns
         -------
         ndarray
-            (harmonics, 2, rings, shifts, n) float32: cosine and sine sums over the full circle, even harmonics
+            (harmonics, 2, shifts, rings, n) float32: cosine and sine sums over the full circle, even harmonics
             first.
         """
-        n, shifts = len(real), ramps.shape[-1]
-        even = np.empty((self.half, self.n, shifts, n), np.float32)
+        n, shifts = len(real), ramps.shape[2]
+        even = np.empty((self.half, shifts, self.n, n), np.float32)
         odd = np.empty_like(even)
         last = (np.ascontiguousarray(np.moveaxis(a, 0, -1)) for a in (real, imag))
         _shifted(*last, ramps, even, odd)
@@ -124,7 +133,7 @@ class Rings:
         out = np.empty((2 * self.plan.harmonics, self.n * n * shifts), np.float32)
         np.matmul(self._analysis[0], even.reshape(self.half, -1), out=out[:n_even])
         np.matmul(self._analysis[1], odd.reshape(self.half, -1), out=out[n_even:])
-        return out.reshape(self.plan.harmonics, 2, self.n, shifts, n)
+        return out.reshape(self.plan.harmonics, 2, shifts, self.n, n)
 
 
 def _jinc(x: np.ndarray) -> np.ndarray:
@@ -143,12 +152,12 @@ def rings_of(plan: Plan) -> Rings:
 
 @njit(nogil=True, cache=True, fastmath=True)
 def _shifted(real, imag, ramps, even, odd):
-    half, rings, shifts, n = even.shape
+    half, shifts, rings, n = even.shape
     for a in range(half):
-        for r in range(rings):
-            for s in range(shifts):
-                c, d = ramps[0, a, r, s], ramps[1, a, r, s]
+        for s in range(shifts):
+            for r in range(rings):
+                c, d = ramps[0, a, s, r], ramps[1, a, s, r]
                 for i in range(n):
                     x, y = real[a, r, i], imag[a, r, i]
-                    even[a, r, s, i] = x * c - y * d
-                    odd[a, r, s, i] = x * d + y * c
+                    even[a, s, r, i] = x * c - y * d
+                    odd[a, s, r, i] = x * d + y * c
