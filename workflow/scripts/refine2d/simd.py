@@ -2,7 +2,7 @@
 
 Numba makes vectors of loops over arrays, but holds no array in registers from one turn of a loop to the next. These
 types are LLVM's vectors of `LANES` numbers, which it cuts to whatever registers the processor has. Places are counted
-in the flat array, which has to be contiguous, and are not checked.
+in the flat array, which has to be contiguous (others do not compile), and are not checked.
 
 Numba's cache looks only at the file of a kernel: after a change here, touch the kernels that use it.
 """
@@ -11,6 +11,7 @@ import operator
 
 from llvmlite import ir
 from numba import types
+from numba.core.errors import TypingError
 from numba.extending import intrinsic, models, overload, register_model
 
 LANES = 16
@@ -35,6 +36,12 @@ class _VectorModel(models.PrimitiveModel):
         super().__init__(manager, vector, vector.llvm)
 
 
+def _vector_of(array: types.Array) -> Vector:
+    if array.layout != "C":
+        raise TypingError(f"Vectors are read from and written to contiguous arrays, and this one is {array}.")
+    return OF[array.dtype]
+
+
 def _address(context, builder, array_type, array, place, of=None):
     address = builder.gep(context.make_array(array_type)(context, builder, array).data, [place])
     return builder.bitcast(address, of.as_pointer()) if of else address
@@ -43,7 +50,7 @@ def _address(context, builder, array_type, array, place, of=None):
 @intrinsic
 def load(typing, array, place):
     """The LANES numbers of an array from a place on."""
-    vector = OF[array.dtype]
+    vector = _vector_of(array)
 
     def generate(context, builder, signature, args):
         return builder.load(_address(context, builder, array, *args, of=vector.llvm), align=4)
@@ -54,12 +61,13 @@ def load(typing, array, place):
 @intrinsic
 def store(typing, array, place, value):
     """Write LANES numbers into an array, from a place on."""
+    vector = _vector_of(array)
 
     def generate(context, builder, signature, args):
-        builder.store(args[2], _address(context, builder, array, *args[:2], of=value.llvm), align=4)
+        builder.store(args[2], _address(context, builder, array, *args[:2], of=vector.llvm), align=4)
         return context.get_dummy_value()
 
-    return types.void(array, types.intp, value), generate
+    return types.void(array, types.intp, vector), generate
 
 
 def _filled(builder, vector, number):
@@ -81,7 +89,7 @@ def fill(typing, number):
 @intrinsic
 def fill_from(typing, array, place):
     """The number at a place of an array, in all lanes."""
-    vector = OF[array.dtype]
+    vector = _vector_of(array)
 
     def generate(context, builder, signature, args):
         return _filled(builder, vector.llvm, builder.load(_address(context, builder, array, *args)))
@@ -133,6 +141,7 @@ def _elementwise(vector, make, symbol=None):
 
 _elementwise(FLOATS, ir.IRBuilder.fadd, operator.add)
 _elementwise(FLOATS, ir.IRBuilder.fsub, operator.sub)
+_elementwise(FLOATS, ir.IRBuilder.fmul, operator.mul)
 _elementwise(INTS, ir.IRBuilder.and_, operator.and_)
 _elementwise(INTS, ir.IRBuilder.or_, operator.or_)
 larger = _elementwise(INTS, lambda builder, a, b: builder.select(builder.icmp_signed(">", a, b), a, b))

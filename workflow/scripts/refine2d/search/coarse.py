@@ -1,11 +1,12 @@
 """Exhaustive search at low resolution: every reference, mirror, angle and shift."""
 
 from copy import copy
+from functools import lru_cache
 
 import numpy as np
 
 from ..simd import LANES
-from . import coarse_kernels
+from .coarse_kernels import EACH, LOWEST, Grid, pick, try_all
 from .plan import Plan
 from .polar import rings_of
 
@@ -24,22 +25,14 @@ class Coarse:
     """
 
     def __init__(self, plan: Plan, transforms: np.ndarray):
-        self.plan, self.rings = plan, rings_of(plan)
-        h = self.rings.harmonics(*self.rings.sample(transforms), self.rings.no_ramp)[:, :, 0]
+        self.plan, self.rings, self._grid = plan, rings_of(plan), _grid(plan)
+        h = self.rings.harmonics(*self.rings.sample(transforms))
         order = np.concatenate(self.rings.orders)
         area = np.arange(1, self.rings.n + 1) * 2 * np.pi / plan.coarse_angles
         scale = np.where(order == 0, 1, 2)[:, None] / plan.coarse_angles * area
-        power = (h.astype(np.float64) ** 2).sum(1) * scale[..., None]
-        self.power = power.sum(0).T  # (R, rings): what a template has on each ring, over the full plane
-        self._templates = np.ascontiguousarray(
-            np.moveaxis(h * scale[:, None, :, None].astype(np.float32), 3, 0)
-        )
-        self._waves = _waves(order, plan.coarse_angles)
-
-        unlikely = plan.shift_penalty(*plan.shifts.T)
-        # By how much each shift is likelier than the farthest: a cost would bring scores below zero (`try_all`).
-        self._likely = (unlikely.max() - unlikely).astype(np.float32)
-        self._mark = np.int32(2 ** int(np.ceil(np.log2(len(plan.shifts)))) - 1)
+        # what a template has on each ring, over the full plane: (R, rings)
+        self.power = ((h.astype(np.float64) ** 2).sum(2) * scale).sum(1)
+        self._templates = h * scale[:, None].astype(np.float32)
 
     def only(self, references: np.ndarray) -> "Coarse":
         """The search of some of the references alone, (r,) int, which are numbered anew."""
@@ -79,27 +72,37 @@ class Coarse:
         ndarray
             (BATCH, nbest, 4) int32: reference, mirror, angle index, shift index, best first; -1 where there are fewer.
         """
-        spectra = self.rings.harmonics(samples[:, 0], samples[:, 1], self.rings.ramps)
         best = np.empty((len(self.power), 1 + self.plan.mirror, self.plan.coarse_angles, BATCH), np.int32)
-        rings, even = self.rings.innermost, len(self.rings.orders[0])
-        coarse_kernels.try_all(
-            spectra, self._templates, rings, self._waves, even, self._likely, self._mark, best
-        )
+        try_all(np.ascontiguousarray(samples.T), self._templates, self._grid, best)
         if not self.plan.rotate:
-            best[:, :, 1:] = coarse_kernels.LOWEST
+            best[:, :, 1:] = LOWEST
         penalty = 0.5 * (self.power.astype(np.float32) @ c2[:, 1 : self.rings.n + 1].T)
         out = np.empty((BATCH, nbest, 4), np.int32)
-        coarse_kernels.pick(best, penalty, self._mark, out)
+        pick(best, penalty, self._grid.mark, out)
         return out
 
 
-def _waves(order: np.ndarray, angles: int) -> np.ndarray:
-    """Cosine and sine of harmonics at the angles of a quarter turn, as `coarse_kernels.try_all` takes them.
+@lru_cache(maxsize=4)
+def _grid(plan: Plan) -> Grid:
+    """What the kernels take of a plan."""
+    rings, angles = rings_of(plan), plan.coarse_angles
+    quarter = angles // 4 + 1
+    orders = [np.pad(orders, (0, -len(orders) % EACH)).reshape(-1, EACH) for orders in rings.orders]
+    turns = np.arange(quarter + -quarter % EACH).reshape(-1, EACH)
+    unlikely = plan.shift_penalty(*plan.shifts.T)
+    return Grid(
+        ramps=rings.ramps,
+        analysis=2 * _waves(np.arange(quarter), np.concatenate(orders), angles),
+        synthesis=_waves(np.concatenate(rings.orders), turns, angles),
+        even=len(rings.orders[0]),
+        innermost=rings.innermost,
+        # By how much each is likelier than the farthest: a cost would bring scores below zero (`try_all`).
+        likely=(unlikely.max() - unlikely).astype(np.float32),
+        mark=np.int32(2 ** int(np.ceil(np.log2(len(plan.shifts)))) - 1),
+    )
 
-    The last block may go beyond the quarter turn, and gives some scores twice.
-    """
-    each = coarse_kernels.ANGLES
-    blocks = -(-(angles // 4 + 1) // each)
-    phase = 2 * np.pi / angles * np.outer(np.arange(blocks * each), order)
-    waves = np.stack([np.cos(phase), np.sin(phase)]).reshape(2, blocks, each, len(order))
-    return np.ascontiguousarray(waves.transpose(1, 3, 0, 2), np.float32)
+
+def _waves(each: np.ndarray, some: np.ndarray, angles: int) -> np.ndarray:
+    """Cosines and sines of harmonics and turns, each with some: (n,), (blocks, EACH) to (blocks, n, 2, EACH)."""
+    phase = 2 * np.pi / angles * each[:, None] * some[:, None]
+    return np.ascontiguousarray(np.stack([np.cos(phase), np.sin(phase)], axis=2), np.float32)

@@ -1,16 +1,50 @@
 """The loops of the exhaustive search: a batch of particles side by side, one in each lane of a vector."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ..jit import njit
 from ..simd import LANES, bits, fill, fill_from, larger, load, multiply_add, store
 
-ANGLES = 3  # whose cosine and sine sums are in registers at a time: as many as AVX2 has room for
+EACH = 3  # angles or harmonics whose cosine and sine sums are in registers at a time: as many as AVX2 has room for
 LOWEST = np.int32(-(2**31))
 
 
+class Grid(NamedTuple):
+    """What is alike for all particles and references.
+
+    Parameters
+    ----------
+    ramps : ndarray
+        (shifts, rings, half, 2) float32, cosine and sine of the phase that a shift brings, on half of each ring.
+    analysis : ndarray
+        (blocks, quarter, 2, EACH) float32, cosine and sine of EACH harmonics, twice, at the angles of a quarter turn,
+        both of its ends included: blocks of even harmonics, then those of odd ones.
+    synthesis : ndarray
+        (blocks, harmonics, 2, EACH) float32, cosine and sine of each harmonic at EACH angles of a quarter turn; the
+        last block may go beyond it.
+    even : int
+        Even harmonics, which come first wherever harmonics stand in a row.
+    innermost : ndarray
+        (harmonics,) int, the first ring that matters to each harmonic.
+    likely : ndarray
+        (shifts,) float32, what each shift's scores gain.
+    mark : int32
+        The lowest bits of a score, which give way to the shift's number.
+    """
+
+    ramps: np.ndarray
+    analysis: np.ndarray
+    synthesis: np.ndarray
+    even: int
+    innermost: np.ndarray
+    likely: np.ndarray
+    mark: np.int32
+
+
 @njit(nogil=True, cache=True)
-def try_all(spectra, templates, innermost, waves, even, likely, mark, best):
+def try_all(samples, templates, grid, best):
     """The best shift of each reference, mirror and angle.
 
     The lowest bits of each score's mantissa give way to the shift's number, so that one maximum finds both. A maximum
@@ -18,55 +52,155 @@ def try_all(spectra, templates, innermost, waves, even, likely, mark, best):
 
     Parameters
     ----------
-    spectra : ndarray
-        (harmonics, 2, shifts, rings, LANES) float32, the particles' cosine and sine sums, even harmonics first.
+    samples : ndarray
+        (rings, half, 2, LANES) float32, real and imaginary parts of the particles on half of each ring.
     templates : ndarray
-        (R, harmonics, 2, rings) float32, those of the references.
-    innermost : ndarray
-        (harmonics,) int, the first ring that matters to each harmonic.
-    waves : ndarray
-        (blocks, harmonics, 2, ANGLES) float32, cosine and sine of each harmonic at the angles of a quarter turn.
-    even : int
-        Even harmonics.
-    likely : ndarray
-        (shifts,) float32, what each shift's scores gain.
-    mark : int32
-        The bits that hold the shift's number.
+        (R, harmonics, 2, rings) float32, cosine and sine sums of the references.
+    grid : Grid
     best : ndarray
         (R, mirrors, angles, LANES) int32, filled with the bits of the marked scores.
     """
     references, mirrors, angles, _ = best.shape
-    harmonics = spectra.shape[0]
-    part, wave_even = harmonics * LANES, even * 2 * ANGLES
-    places = _places(len(waves) * ANGLES, angles)
+    _, harmonics, _, rings = templates.shape
+    even, part = grid.even, harmonics * LANES
+    folded = np.empty((4, grid.analysis.shape[1], LANES), np.float32)
+    spectra = np.empty((harmonics, 2, rings, LANES), np.float32)
     products = np.empty((2, 2, harmonics, LANES), np.float32)
-    score = fill(np.int32(~mark))
+    places = _places(len(grid.synthesis) * EACH, angles)
+    score = fill(np.int32(~grid.mark))
     best[:] = LOWEST
-    for s in range(len(likely)):
+    for s in range(len(grid.likely)):
         number = fill(np.int32(s))
+        for r in range(rings):
+            _fold(samples, grid.ramps, s, r, folded)
+            _analyse(folded, grid, r, spectra)
         for r in range(references):
-            _products(spectra, templates, innermost, s, r, even, products)
+            _multiply(spectra, templates, grid, r, products)
             for m in range(mirrors):
                 cos, sin = 2 * m * part, (2 * m + 1) * part
-                store(
-                    products, cos, load(products, cos) + fill(likely[s])
-                )  # harmonic 0 counts alike at all angles
+                # harmonic 0 counts alike at all angles
+                store(products, cos, load(products, cos) + fill(grid.likely[s]))
                 row = (r * mirrors + m) * angles * LANES
-                for block in range(len(waves)):
-                    wave = block * harmonics * 2 * ANGLES
-                    e = _sums(waves, wave, products, cos, sin, even)
+                for block in range(len(grid.synthesis)):
+                    wave = block * harmonics * 2 * EACH
+                    e = _sums(grid.synthesis, wave, products, cos, sin, even)
+                    wave, first_odd = wave + even * 2 * EACH, even * LANES
                     o = _sums(
-                        waves,
-                        wave + wave_even,
-                        products,
-                        cos + even * LANES,
-                        sin + even * LANES,
-                        harmonics - even,
+                        grid.synthesis, wave, products, cos + first_odd, sin + first_odd, harmonics - even
                     )
-                    a = block * ANGLES
+                    a = block * EACH
                     _keep(best, row, places, a, e[0], e[3], o[0], o[3], score, number)
                     _keep(best, row, places, a + 1, e[1], e[4], o[1], o[4], score, number)
                     _keep(best, row, places, a + 2, e[2], e[5], o[2], o[5], score, number)
+
+
+@njit(nogil=True, inline="always")
+def _fold(samples, ramps, shift, ring, out):
+    """Shifted samples of a ring, in the sums and differences of angles a and -a that its harmonics take.
+
+    Real parts have even harmonics only, and imaginary parts odd ones: (4, quarter, LANES), what even cosines, even
+    sines, odd cosines and odd sines are multiplied with.
+    """
+    rings, half, _, _ = samples.shape
+    part = out.shape[1] * LANES
+    sample, ramp = ring * half * 2 * LANES, (shift * rings + ring) * half * 2
+    for a in range(out.shape[1]):
+        at = a * LANES
+        even, odd = _shifted(samples, sample, ramps, ramp, a)
+        if 0 < a < out.shape[1] - 1:
+            even_back, odd_back = _shifted(samples, sample, ramps, ramp, half - a)
+            store(out, at, even + even_back)
+            store(out, at + part, even - even_back)
+            store(out, at + 2 * part, odd - odd_back)
+            store(out, at + 3 * part, odd + odd_back)
+        else:  # the ends of a quarter turn are their own other sides
+            store(out, at, even)
+            store(out, at + part, even)
+            store(out, at + 2 * part, odd)
+            store(out, at + 3 * part, odd)
+
+
+@njit(nogil=True, inline="always")
+def _shifted(samples, sample, ramps, ramp, a):
+    x, y = load(samples, sample + 2 * a * LANES), load(samples, sample + (2 * a + 1) * LANES)
+    cos, sin = fill_from(ramps, ramp + 2 * a), fill_from(ramps, ramp + 2 * a + 1)
+    return x * cos - y * sin, x * sin + y * cos
+
+
+@njit(nogil=True, inline="always")
+def _analyse(folded, grid, ring, out):
+    """Cosine and sine sums of one ring's harmonics, into (harmonics, 2, rings, LANES)."""
+    _, quarter, _ = folded.shape
+    for odd in range(2):
+        first, stop = (grid.even, len(out)) if odd else (0, grid.even)
+        block = -(-grid.even // EACH) if odd else 0
+        cos, sin = 2 * odd * quarter * LANES, (2 * odd + 1) * quarter * LANES
+        for h in range(first, stop, EACH):
+            if grid.innermost[h] > ring:
+                break
+            sums = _sums(grid.analysis, block * quarter * 2 * EACH, folded, cos, sin, quarter)
+            block += 1
+            _put(out, h, ring, sums[0], sums[3])
+            if h + 1 < stop:
+                _put(out, h + 1, ring, sums[1], sums[4])
+            if h + 2 < stop:
+                _put(out, h + 2, ring, sums[2], sums[5])
+
+
+@njit(nogil=True, inline="always")
+def _put(spectra, harmonic, ring, cos, sin):
+    rings = spectra.shape[2]
+    at = (2 * harmonic * rings + ring) * LANES
+    store(spectra, at, cos)
+    store(spectra, at + rings * LANES, sin)
+
+
+@njit(nogil=True, inline="always")
+def _multiply(spectra, templates, grid, reference, out):
+    """Sums over rings: (mirrors, 2, harmonics, LANES), cosine and sine parts of each harmonic of the correlation.
+
+    A mirrored reference has the same products with other signs.
+    """
+    harmonics, _, rings, _ = spectra.shape
+    part, across = harmonics * LANES, rings * LANES
+    none = fill(np.float32(0))
+    for h in range(harmonics):
+        cc, ss, cs, sc = none, none, none, none
+        template, particle = (reference * harmonics + h) * 2 * rings, 2 * h * across
+        for r in range(grid.innermost[h], rings):
+            at = particle + r * LANES
+            cos, sin = fill_from(templates, template + r), fill_from(templates, template + rings + r)
+            c, s = load(spectra, at), load(spectra, at + across)
+            cc, ss = multiply_add(cos, c, cc), multiply_add(sin, s, ss)
+            cs, sc = multiply_add(cos, s, cs), multiply_add(sin, c, sc)
+        at = h * LANES
+        store(out, at, cc + ss)
+        store(out, at + part, cs - sc)
+        if h < grid.even:
+            store(out, at + 2 * part, cc - ss)
+            store(out, at + 3 * part, cs + sc)
+        else:
+            store(out, at + 2 * part, ss - cc)
+            store(out, at + 3 * part, none - cs - sc)
+
+
+@njit(nogil=True, inline="always")
+def _sums(waves, wave, values, cos, sin, count):
+    """Sums over `count` values times EACH cosines, and over as many others times EACH sines."""
+    none = fill(np.float32(0))
+    a, b, c, d, e, f = none, none, none, none, none, none
+    for _ in range(count):
+        x, y = load(values, cos), load(values, sin)
+        a = multiply_add(fill_from(waves, wave), x, a)
+        b = multiply_add(fill_from(waves, wave + 1), x, b)
+        c = multiply_add(fill_from(waves, wave + 2), x, c)
+        d = multiply_add(fill_from(waves, wave + 3), y, d)
+        e = multiply_add(fill_from(waves, wave + 4), y, e)
+        f = multiply_add(fill_from(waves, wave + 5), y, f)
+        wave += 2 * EACH
+        cos += LANES
+        sin += LANES
+    return a, b, c, d, e, f
 
 
 @njit(nogil=True)
@@ -77,55 +211,6 @@ def _places(count, angles):
         places[a, 0], places[a, 1] = a, (angles - a) % angles
         places[a, 2], places[a, 3] = (angles // 2 - a) % angles, (angles // 2 + a) % angles
     return places * LANES
-
-
-@njit(nogil=True, inline="always")
-def _products(spectra, templates, innermost, shift, reference, even, out):
-    """Sums over rings: (mirrors, 2, harmonics, LANES), cosine and sine parts of each harmonic of the correlation.
-
-    A mirrored reference has the same products with other signs.
-    """
-    harmonics, _, shifts, rings, _ = spectra.shape
-    size, across = harmonics * LANES, shifts * rings * LANES
-    none = fill(np.float32(0))
-    for h in range(harmonics):
-        cc, ss, cs, sc = none, none, none, none
-        template = (reference * harmonics + h) * 2 * rings
-        particle = 2 * h * across + shift * rings * LANES
-        for r in range(innermost[h], rings):
-            at = particle + r * LANES
-            cos, sin = fill_from(templates, template + r), fill_from(templates, template + rings + r)
-            c, s = load(spectra, at), load(spectra, at + across)
-            cc, ss = multiply_add(cos, c, cc), multiply_add(sin, s, ss)
-            cs, sc = multiply_add(cos, s, cs), multiply_add(sin, c, sc)
-        at = h * LANES
-        store(out, at, cc + ss)
-        store(out, at + size, cs - sc)
-        if h < even:
-            store(out, at + 2 * size, cc - ss)
-            store(out, at + 3 * size, cs + sc)
-        else:
-            store(out, at + 2 * size, ss - cc)
-            store(out, at + 3 * size, none - cs - sc)
-
-
-@njit(nogil=True, inline="always")
-def _sums(waves, wave, products, cos, sin, count):
-    """Sums over harmonics at `ANGLES` angles: those of cosines, and those of sines."""
-    none = fill(np.float32(0))
-    a, b, c, d, e, f = none, none, none, none, none, none
-    for _ in range(count):
-        x, y = load(products, cos), load(products, sin)
-        a = multiply_add(fill_from(waves, wave), x, a)
-        b = multiply_add(fill_from(waves, wave + 1), x, b)
-        c = multiply_add(fill_from(waves, wave + 2), x, c)
-        d = multiply_add(fill_from(waves, wave + 3), y, d)
-        e = multiply_add(fill_from(waves, wave + 4), y, e)
-        f = multiply_add(fill_from(waves, wave + 5), y, f)
-        wave += 2 * ANGLES
-        cos += LANES
-        sin += LANES
-    return a, b, c, d, e, f
 
 
 @njit(nogil=True, inline="always")

@@ -10,7 +10,6 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from ..jit import njit
 from .plan import Plan
 
 JINC = 8192  # entries of a table
@@ -70,17 +69,10 @@ class Rings:
 
     @cached_property
     def ramps(self) -> np.ndarray:
-        """Phase ramps of the plan's shifts on the rings: (2, half, shifts, rings) float32, cosine and sine."""
-        sx, sy = self.plan.shifts.T[..., None]
-        phase = (2 * np.pi / self.plan.box) * (self.qx[:, None] * sx + self.qy[:, None] * sy)
-        return np.stack([np.cos(phase), np.sin(phase)]).astype(np.float32)
-
-    @cached_property
-    def no_ramp(self) -> np.ndarray:
-        """The ramp of a zero shift, shaped as `ramps`."""
-        one = np.zeros((2, self.half, 1, self.n), np.float32)
-        one[0] = 1
-        return one
+        """Phase ramps of the plan's shifts on the rings: (shifts, rings, half, 2) float32, cosine and sine."""
+        sx, sy = self.plan.shifts.T[:, :, None, None]
+        phase = (2 * np.pi / self.plan.box) * (self.qx.T * sx + self.qy.T * sy)
+        return np.ascontiguousarray(np.stack([np.cos(phase), np.sin(phase)], axis=-1), np.float32)
 
     @cached_property
     def orders(self) -> tuple[np.ndarray, np.ndarray]:
@@ -108,32 +100,24 @@ class Rings:
             )
         return tuple(waves)
 
-    def harmonics(self, real: np.ndarray, imag: np.ndarray, ramps: np.ndarray) -> np.ndarray:
-        """Angular harmonics of ring samples under each phase ramp.
+    def harmonics(self, real: np.ndarray, imag: np.ndarray) -> np.ndarray:
+        """Angular harmonics of ring samples.
 
         Parameters
         ----------
         real, imag : ndarray
             (n, half, rings) float32, from `sample`.
-        ramps : ndarray
-            (2, half, shifts, rings) float32.
 
         Returns
         -------
         ndarray
-            (harmonics, 2, shifts, rings, n) float32: cosine and sine sums over the full circle, even harmonics
-            first.
+            (n, harmonics, 2, rings) float32: cosine and sine sums over the full circle, even harmonics first.
         """
-        n, shifts = len(real), ramps.shape[2]
-        even = np.empty((self.half, shifts, self.n, n), np.float32)
-        odd = np.empty_like(even)
-        last = (np.ascontiguousarray(np.moveaxis(a, 0, -1)) for a in (real, imag))
-        _shifted(*last, ramps, even, odd)
-        n_even = 2 * len(self.orders[0])
-        out = np.empty((2 * self.plan.harmonics, self.n * n * shifts), np.float32)
-        np.matmul(self._analysis[0], even.reshape(self.half, -1), out=out[:n_even])
-        np.matmul(self._analysis[1], odd.reshape(self.half, -1), out=out[n_even:])
-        return out.reshape(self.plan.harmonics, 2, shifts, self.n, n)
+        parts = [
+            (wave @ part).reshape(len(part), -1, 2, self.n)
+            for wave, part in zip(self._analysis, (real, imag), strict=True)
+        ]
+        return np.concatenate(parts, axis=1)
 
 
 def _jinc(x: np.ndarray) -> np.ndarray:
@@ -148,16 +132,3 @@ def _jinc(x: np.ndarray) -> np.ndarray:
 def rings_of(plan: Plan) -> Rings:
     """The rings of a plan, made once: their matrices take longer than a small class."""
     return Rings(plan)
-
-
-@njit(nogil=True, cache=True, fastmath=True)
-def _shifted(real, imag, ramps, even, odd):
-    half, shifts, rings, n = even.shape
-    for a in range(half):
-        for s in range(shifts):
-            for r in range(rings):
-                c, d = ramps[0, a, s, r], ramps[1, a, s, r]
-                for i in range(n):
-                    x, y = real[a, r, i], imag[a, r, i]
-                    even[a, s, r, i] = x * c - y * d
-                    odd[a, s, r, i] = x * d + y * c
