@@ -47,52 +47,38 @@ def main() -> None:
         )
 
     ready, one, batch = references.coarse, y[: coarse.BATCH], coarse.BATCH
-    rings, shifts, angles = ready.rings, len(plan.shifts), plan.coarse_angles
-    harmonics, mirrors, quarter = plan.harmonics, 2, angles // 4 + 1
-    sampled = rings.sample(one)
-    spectra = rings.harmonics(*sampled, rings.ramps).reshape(harmonics, 2 * rings.n, -1)
-    products = [np.matmul(block, spectra) for block in ready._blocks]
-    products = [p.reshape(harmonics, 2, -1, shifts * batch) for p in products]
-    quarters = [ready._quarters(p) for p in products]
-    best = np.empty((angles, mirrors * k, batch), np.float32)
-    where = np.empty(best.shape, np.int32)
+    rings, grid, shifts, angles = ready.rings, coarse.grid_of(plan), len(plan.shifts), plan.coarse_angles
+    mirrors, quarter, word, tried = 2, angles // 4 + 1, 4e-6, align.TRIED * NBEST
+    samples = ready.samples(one)
+    best = np.empty((k, mirrors, angles, batch), np.int32)
+    coarse.try_all(np.ascontiguousarray(samples.T), ready._templates, grid, best)
+    penalty = np.zeros((k, batch), np.float32)
+    out = np.empty((batch, tried, 4), np.int32)
 
-    def shift() -> None:
-        done = 0
-        for part in quarters:
-            coarse._best_shift(part, best, where, done)
-            done += part.shape[2]
+    def search(count: int) -> None:
+        coarse.try_all(np.ascontiguousarray(samples.T), ready._templates[:count], grid, best[:count])
 
-    def multiply_all() -> None:
-        for block in ready._blocks:
-            np.matmul(block, spectra)
-
-    def turn() -> None:
-        for product in products:
-            ready._quarters(product)
-
-    half, word, tried = rings.half, 4e-6, align.TRIED * NBEST
-    ramped, product = half * rings.n * shifts, mirrors * k * shifts
-    row("samples on the rings", lambda: rings.sample(one), batch, 4e-6 * len(rings.kx) * half * rings.n, 0.02)
+    present = sum(rings.n - rings.innermost)  # harmonics of rings
+    sampling = 4e-6 * len(rings.kx) * rings.half * rings.n
+    analysis = 1e-6 * shifts * (rings.n * (6 * rings.half + 4 * quarter) + 4 * quarter * present)
+    trial = k * shifts * 1e-6 * (8 * present + mirrors * quarter * (4 * plan.harmonics + 8))
+    templates_and_best = word * shifts * (ready._templates.size / batch + 2 * best.size / batch)
+    row("samples on the rings", lambda: ready.samples(one), batch, sampling, 0.02)
+    row("shifts, harmonics", lambda: search(0), batch, analysis, word * shifts * 2 * rings.half * rings.n)
+    row("all of the search's kernel", lambda: search(k), batch, analysis + trial, templates_and_best)
     row(
-        "shifts, harmonics",
-        lambda: rings.harmonics(*sampled, rings.ramps),
+        "peaks",
+        lambda: coarse.pick(best.copy(), penalty, grid.mark, out),
         batch,
-        4e-6 * harmonics * ramped,
-        6 * word * ramped,
+        0,
+        3 * word * best.size / batch,
     )
-    size = 2 * word * harmonics * product
-    row("products over rings", multiply_all, batch, 8e-6 * harmonics * rings.n * product, size)
-    summed = 4 * word * quarter * product
-    row("angles", turn, batch, 4e-6 * quarter * harmonics * product, size + summed)
-    row("best shifts", shift, batch, 8e-6 * quarter * product, summed)
-    flops = 4e-6 * harmonics * (ramped + product * (2 * rings.n + quarter)) + 8e-6 * quarter * product
     row(
         "exhaustive search, all of it",
         lambda: ready.peaks(ready.samples(one), c2[:batch], tried),
         batch,
-        flops,
-        2 * (size + summed),
+        sampling + analysis + trial,
+        templates_and_best,
     )
 
     found = align.peaks(references, align.sampled(references, y), c2, tried)

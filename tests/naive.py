@@ -90,6 +90,41 @@ def harmonics(image, mask, rings, angles, count):
 # ---- alignment, averaging, MSA ----
 
 
+def ring_scores(real, imag, cosines, sines, orders, shifts, mirror):
+    """Correlation of one particle's rings with a template's at all turns and shifts: (angles, shifts).
+
+    real, imag (half, rings) are the particle's samples on half of each ring, and cosines, sines (harmonics, rings) the
+    template's coefficients; the shifts are phases (shifts, half, rings).
+    """
+    angles = 2 * len(real)
+    theta = 2 * np.pi * np.arange(angles) / angles
+    out = np.zeros((angles, len(shifts)))
+    for s, phase in enumerate(shifts):
+        shifted = (real + 1j * imag) * np.exp(1j * phase)
+        around = np.concatenate([shifted.real + shifted.imag, shifted.real - shifted.imag])
+        for a in range(angles):
+            turned = theta - theta[a]
+            turned = np.pi - turned if mirror else turned
+            waves = np.outer(turned, orders)
+            out[a, s] = np.sum((np.cos(waves) @ cosines + np.sin(waves) @ sines) * around)
+    return out
+
+
+def best_peaks(scores, count):
+    """Best (reference, mirror, angle), without the three angles to each side of a better one of the same template.
+
+    scores (R, mirrors, angles).
+    """
+    scores, found = scores.copy(), []
+    for _ in range(count):
+        reference, mirror, angle = np.unravel_index(scores.argmax(), scores.shape)
+        if np.isneginf(scores[reference, mirror, angle]):
+            break
+        found.append((reference, mirror, angle))
+        scores[reference, mirror, np.arange(angle - 3, angle + 4) % scores.shape[2]] = -np.inf
+    return found
+
+
 def shown(reference: np.ndarray, angle: float, mirror: bool, sx: float, sy: float) -> np.ndarray:
     """A particle with the reference in the given pose, by spline interpolation of the fivefold oversampled image."""
     box, fine = len(reference), 5

@@ -25,7 +25,7 @@ class Coarse:
     """
 
     def __init__(self, plan: Plan, transforms: np.ndarray):
-        self.plan, self.rings, self._grid = plan, rings_of(plan), _grid(plan)
+        self.plan, self.rings, self._grid = plan, rings_of(plan), grid_of(plan)
         h = self.rings.harmonics(*self.rings.sample(transforms))
         order = np.concatenate(self.rings.orders)
         area = np.arange(1, self.rings.n + 1) * 2 * np.pi / plan.coarse_angles
@@ -83,7 +83,7 @@ class Coarse:
 
 
 @lru_cache(maxsize=4)
-def _grid(plan: Plan) -> Grid:
+def grid_of(plan: Plan) -> Grid:
     """What the kernels take of a plan."""
     rings, angles = rings_of(plan), plan.coarse_angles
     quarter = angles // 4 + 1
