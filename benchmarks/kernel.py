@@ -28,7 +28,7 @@ from refine2d.search.plan import Plan
 
 SHIFTS, ANGLES, RINGS = 49, 72, 12
 BATCH = 64
-REPEATS = 3
+REPEATS = 5
 
 
 def particles_and_references(
@@ -69,15 +69,17 @@ def gemm(n: int, k: int) -> tuple[Callable[[], None], float]:
     return run, 2.0 * (n // BATCH) * left.size * right.shape[1]
 
 
-def cpu_seconds(work: Callable[[], object]) -> float:
-    """The least CPU time of some repeats, after one to warm up."""
-    work()
-    times = []
-    for _ in range(REPEATS):
-        start = time.process_time()
+def cpu_seconds(*works: Callable[[], object]) -> list[float]:
+    """The least CPU time that each takes in some repeats, one after another, after one to warm up."""
+    for work in works:
         work()
-        times.append(time.process_time() - start)
-    return min(times)
+    times = np.empty((REPEATS, len(works)))
+    for repeat in times:
+        for k, work in enumerate(works):
+            start = time.process_time()
+            work()
+            repeat[k] = time.process_time() - start
+    return times.min(axis=0).tolist()
 
 
 def main() -> None:
@@ -95,9 +97,8 @@ def main() -> None:
     def aligned() -> np.ndarray:
         return align(References(plan, images), y, c2)
 
-    aligning = cpu_seconds(aligned)
     product, operations = gemm(n, k)
-    multiplying = cpu_seconds(product)
+    aligning, multiplying = cpu_seconds(aligned, product)
     found = aligned()[:, 0]
     right = (found["ref"] == truth["ref"]) & ~found["mirror"]
     turned = (found["angle"] - truth["angle"] + 180) % 360 - 180

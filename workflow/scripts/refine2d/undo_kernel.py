@@ -5,6 +5,7 @@ A line's places and weights are found first, many at a time; then its pixels are
 
 import numpy as np
 
+from .cubic import sums, weights
 from .jit import njit
 
 PAD = 4  # zeros around an image: a place beyond them is moved among them
@@ -32,31 +33,7 @@ def undo(images, cos, sin, sign, sx, sy, out):
                 x = min(max(start_x + along_x * columns[k], low), high)
                 y = min(max(start_y + along_y * columns[k], low), high)
                 ix, iy = np.int32(x), np.int32(y)
-                across[0, k], across[1, k], across[2, k], across[3, k] = _cubic(x - np.float32(ix))
-                down[0, k], down[1, k], down[2, k], down[3, k] = _cubic(y - np.float32(iy))
+                across[0, k], across[1, k], across[2, k], across[3, k] = weights(x - np.float32(ix))
+                down[0, k], down[1, k], down[2, k], down[3, k] = weights(y - np.float32(iy))
                 first[k] = min(max((iy - 1) * wide + ix - 1, 0), last)  # also where a pose is not a number
-            _sums(pixels, np.uint64(wide), first, across, down, out[i, row])
-
-
-@njit(nogil=True, inline="always", fastmath=True)
-def _sums(pixels, wide, first, across, down, out):
-    # unsigned, for a signed index may count from the end, and to find out takes time
-    one, two, three = np.uint64(1), np.uint64(2), np.uint64(3)
-    for k in range(out.size):
-        a = np.uint64(first[k])
-        b, c, d = a + wide, a + two * wide, a + three * wide
-        w0, w1, w2, w3 = down[0, k], down[1, k], down[2, k], down[3, k]
-        s0 = w0 * pixels[a] + w1 * pixels[b] + w2 * pixels[c] + w3 * pixels[d]
-        s1 = w0 * pixels[a + one] + w1 * pixels[b + one] + w2 * pixels[c + one] + w3 * pixels[d + one]
-        s2 = w0 * pixels[a + two] + w1 * pixels[b + two] + w2 * pixels[c + two] + w3 * pixels[d + two]
-        s3 = w0 * pixels[a + three] + w1 * pixels[b + three] + w2 * pixels[c + three] + w3 * pixels[d + three]
-        out[k] = across[0, k] * s0 + across[1, k] * s1 + across[2, k] * s2 + across[3, k] * s3
-
-
-@njit(nogil=True, inline="always", fastmath=True)
-def _cubic(t):
-    half, one = np.float32(0.5), np.float32(1)
-    w0 = -half * t * (one - t) * (one - t)
-    w3 = -half * t * t * (one - t)
-    w1 = one + t * t * (np.float32(1.5) * t - np.float32(2.5))
-    return w0, w1, one - w0 - w1 - w3, w3
+            sums(pixels, np.uint64(wide), first, across, down, out[i, row])

@@ -103,6 +103,6 @@ def grid_of(plan: Plan) -> Grid:
 
 
 def _waves(each: np.ndarray, some: np.ndarray, angles: int) -> np.ndarray:
-    """Cosines and sines of harmonics and turns, each with some: (n,), (blocks, EACH) to (blocks, n, 2, EACH)."""
+    """Cosine and sine of each harmonic at some turns, or at each turn of some harmonics: (blocks, n, 2, EACH)."""
     phase = 2 * np.pi / angles * each[:, None] * some[:, None]
     return np.ascontiguousarray(np.stack([np.cos(phase), np.sin(phase)], axis=2), np.float32)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..cubic import sums, weights
 from ..fourier import ft
 from ..jit import njit
 from .plan import Plan
@@ -72,50 +73,33 @@ def rotated(images: np.ndarray, plan: Plan, band: Band, run: Callable = map) -> 
     centred = np.empty((n, 2 * reach + 1, 2 * reach + 1), np.complex64)
     centred[:, :, reach:] = half[:, rows, : reach + 1]
     centred[:, :, :reach] = np.conj(centred[:, ::-1, :reach:-1])
+    parts = np.stack([centred.real, centred.imag], axis=1)
     kx, ky = band.kx.astype(np.float32), band.ky.astype(np.float32)
 
     def rotate(one: int) -> None:
         mine = slice(one, one + 1)
-        _rotate(centred[mine], kx, ky, band.weight, 2 * np.pi / plan.fine_angles, out[mine])
+        _rotate(parts[mine], kx, ky, band.weight, 2 * np.pi / plan.fine_angles, out[mine])
 
     list(run(rotate, range(n)))
     return out
 
 
 @njit(nogil=True, cache=True, fastmath=True)
-def _rotate(centred, kx, ky, weight, step, out):
+def _rotate(parts, kx, ky, weight, step, out):
+    """`parts` is (n, 2, rows, columns), real and imaginary."""
     n, angles, _, coefficients = out.shape
-    reach = centred.shape[1] // 2
-    ix, iy = np.empty(coefficients, np.int32), np.empty(coefficients, np.int32)
-    wx, wy = np.empty((coefficients, 4), np.float32), np.empty((coefficients, 4), np.float32)
+    wide, reach = np.int32(parts.shape[3]), np.float32(parts.shape[3] // 2)
+    first = np.empty(coefficients, np.int32)
+    across, down = np.empty((4, coefficients), np.float32), np.empty((4, coefficients), np.float32)
     for a in range(angles):
         c, s = np.float32(2 * np.cos(a * step)), np.float32(2 * np.sin(a * step))
         for k in range(coefficients):
-            x, y = c * kx[k] + s * ky[k], -s * kx[k] + c * ky[k]
-            fx, fy = np.floor(x), np.floor(y)
-            ix[k], iy[k] = np.int32(fx) + reach - 1, np.int32(fy) + reach - 1
-            _cubic(x - fx, wx[k])
-            _cubic(y - fy, wy[k])
+            x, y = c * kx[k] + s * ky[k] + reach, -s * kx[k] + c * ky[k] + reach
+            ix, iy, w = np.int32(x), np.int32(y), weight[k]
+            w0, w1, w2, w3 = weights(x - np.float32(ix))
+            across[0, k], across[1, k], across[2, k], across[3, k] = w * w0, w * w1, w * w2, w * w3
+            down[0, k], down[1, k], down[2, k], down[3, k] = weights(y - np.float32(iy))
+            first[k] = (iy - 1) * wide + ix - 1
         for r in range(n):
-            for k in range(coefficients):
-                re, im = np.float32(0), np.float32(0)
-                for j in range(4):
-                    row_re, row_im = np.float32(0), np.float32(0)
-                    for i in range(4):
-                        f = centred[r, iy[k] + j, ix[k] + i]
-                        row_re += wx[k, i] * f.real
-                        row_im += wx[k, i] * f.imag
-                    re += wy[k, j] * row_re
-                    im += wy[k, j] * row_im
-                out[r, a, 0, k] = re * weight[k]
-                out[r, a, 1, k] = im * weight[k]
-
-
-@njit(nogil=True, inline="always")
-def _cubic(t, w):
-    """Catmull-Rom weights of the four samples around a point at fraction t."""
-    t2, t3 = t * t, t * t * t
-    w[0] = np.float32(0.5) * (-t3 + 2 * t2 - t)
-    w[1] = np.float32(0.5) * (3 * t3 - 5 * t2 + 2)
-    w[2] = np.float32(0.5) * (-3 * t3 + 4 * t2 + t)
-    w[3] = np.float32(0.5) * (t3 - t2)
+            for part in range(2):
+                sums(parts[r, part].ravel(), np.uint64(wide), first, across, down, out[r, a, part])
