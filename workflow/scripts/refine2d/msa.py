@@ -114,13 +114,13 @@ class Projector:
         n = len(space.vectors)
         rows = [ring_sum((np.conj(t) * transforms).real, box) for t in transforms[:n]]
         gram = np.stack(rows)  # (nbasis, nbasis + 1, rings)
-        self._gram = np.ascontiguousarray(np.moveaxis(gram[:, :n], 2, 0).reshape(gram.shape[2], -1))
-        self._mean = np.ascontiguousarray(gram[:, n].T)
-        self._prior = np.diag(1 / np.maximum(space.signal, 1e-12))
+        self._gram = np.ascontiguousarray(np.moveaxis(gram[:, :n], 2, 0).reshape(gram.shape[2], -1), np.float32)
+        self._mean = np.ascontiguousarray(gram[:, n].T, np.float32)
+        self._prior = np.diag(1 / np.maximum(space.signal, 1e-12)).astype(np.float32)
 
     def _information(self, c2: np.ndarray) -> np.ndarray:
         n = len(self._flat)
-        return (c2.astype(np.float64) @ self._gram).reshape(-1, n, n)
+        return (c2 @ self._gram).reshape(-1, n, n)
 
     def project(self, images: np.ndarray, c2: np.ndarray) -> np.ndarray:
         """Posterior mean coefficients.
@@ -138,8 +138,7 @@ class Projector:
             (n, nbasis) float32.
         """
         data = images.reshape(len(images), -1) @ self._flat.T - c2 @ self._mean
-        solved = np.linalg.solve(self._information(c2) + self._prior, data[..., None].astype(np.float64))
-        return solved[..., 0].astype(np.float32)
+        return np.linalg.solve(self._information(c2) + self._prior, data[..., None])[..., 0]
 
     def shrunken(self, coefficients: np.ndarray, c2: np.ndarray) -> np.ndarray:
         """What particles at the given coefficients come out at on average.
