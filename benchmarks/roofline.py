@@ -53,9 +53,7 @@ def main() -> None:
     mirrors, quarter, word, tried = 2, angles // 4 + 1, 4e-6, align.TRIED * NBEST
     samples = ready.samples(one)
     best = np.empty((k, mirrors, angles, batch), np.int32)
-    coarse.try_all(np.ascontiguousarray(samples.T), ready._templates, grid, best)
-    penalty = np.zeros((k, batch), np.float32)
-    out = np.empty((batch, tried, 4), np.int32)
+    no_penalty, picked = np.zeros((k, batch), np.float32), np.empty((batch, tried, 4), np.int32)
 
     def search(count: int) -> None:
         coarse.try_all(np.ascontiguousarray(samples.T), ready._templates[:count], grid, best[:count])
@@ -70,7 +68,7 @@ def main() -> None:
     row("all of the search's kernel", lambda: search(k), batch, analysis + trial, templates_and_best)
     row(
         "peaks",
-        lambda: coarse.pick(best.copy(), penalty, grid.mark, out),
+        lambda: coarse.pick(best.copy(), no_penalty, grid.mark, picked),
         batch,
         0,
         3 * word * best.size / batch,
@@ -85,9 +83,7 @@ def main() -> None:
 
     found = align.peaks(references, align.sampled(references, y), c2, tried)
     penalty = references.penalty(c2)
-    grid = (
-        3e-6 * len(references.band.kx) * (6 + 3 * 8)
-    )  # for each angle a product and three ramps a coefficient
+    step = 3e-6 * len(references.band.kx) * (6 + 3 * 8)  # each angle a product and three ramps a coefficient
     known = plan, references.band, references.ramps, templates, 0, y, penalty
     whole, out = slice(0, N), transforms.alignment(np.zeros((N, NBEST)))
 
@@ -98,12 +94,12 @@ def main() -> None:
 
     walk = first_steps()
     walk.keep(NBEST)
-    row("local search, first steps", first_steps, N, grid * found.shape[1], 0.02)
+    row("local search, first steps", first_steps, N, step * found.shape[1], 0.02)
     row(
         "local search, to its end (4 steps counted)",
         lambda: local.polish(*known, deepcopy(walk), whole, out),
         N,
-        4 * grid * NBEST,
+        4 * step * NBEST,
         0.02,
     )
 

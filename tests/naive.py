@@ -90,16 +90,16 @@ def harmonics(image, mask, rings, angles, count):
 # ---- alignment, averaging, MSA ----
 
 
-def ring_scores(real, imag, cosines, sines, orders, shifts, mirror):
+def ring_scores(real, imag, cosines, sines, orders, phases, mirror):
     """Correlation of one particle's rings with a template's at all turns and shifts: (angles, shifts).
 
-    real, imag (half, rings) are the particle's samples on half of each ring, and cosines, sines (harmonics, rings) the
-    template's coefficients; the shifts are phases (shifts, half, rings).
+    real, imag (half, rings) are the particle's samples on half of each ring, cosines, sines (harmonics, rings) the
+    template's coefficients, and phases (shifts, half, rings) what the shifts bring.
     """
     angles = 2 * len(real)
     theta = 2 * np.pi * np.arange(angles) / angles
-    out = np.zeros((angles, len(shifts)))
-    for s, phase in enumerate(shifts):
+    out = np.zeros((angles, len(phases)))
+    for s, phase in enumerate(phases):
         shifted = (real + 1j * imag) * np.exp(1j * phase)
         around = np.concatenate([shifted.real + shifted.imag, shifted.real - shifted.imag])
         for a in range(angles):

@@ -1,7 +1,6 @@
 """Cubic convolution in kernels (Keys 1981, doi:10.1109/TASSP.1981.1163711): places and weights first, then the sums.
 
-Loops over many points fill vectors that way. Numba's cache looks only at the file of a kernel: after a change here,
-touch the kernels that use it.
+Loops over many points fill vectors that way.
 """
 
 import numpy as np
@@ -16,8 +15,9 @@ def sums(pixels, wide, first, across, down, out):
     Parameters
     ----------
     pixels : ndarray
-        Flat float32 image, `wide` pixels a line.
+        Flat float32 image.
     wide : uint64
+        Its pixels in a line.
     first : ndarray
         (n,) int32, the flat place of the first neighbour.
     across, down : ndarray
@@ -40,7 +40,7 @@ def sums(pixels, wide, first, across, down, out):
 
 @njit(nogil=True, inline="always", fastmath=True)
 def weights(t):
-    """Of the four neighbours around a point, which is a fraction `t` beyond the second."""
+    """Weights of the four neighbours around a point that is a fraction `t` beyond the second."""
     half, one = np.float32(0.5), np.float32(1)
     w0 = -half * t * (one - t) * (one - t)
     w3 = -half * t * t * (one - t)

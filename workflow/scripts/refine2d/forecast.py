@@ -15,17 +15,18 @@ from refine2d.references import SORTED, count_tried
 from refine2d.report.times import read_times
 
 # For cores that multiply single-precision matrices at REFERENCE GFLOP a second, fitted to runs of 2,000 to 20,000
-# particles with 20 to 200 classes and a box of 64 pixels, on two at 165; other work depends less on a core's make.
+# particles with 20 to 200 classes and a box of 64 pixels, on two at 165 (pairs less what the exhaustive search has
+# become faster by since); other work depends less on a core's make.
 REFERENCE = 105.0
 PARTICLE = 8e-4  # CPU seconds a particle, iteration and (box / 64)^2
-PAIR = 6.5e-6  # and a particle, reference and (box / 64)^4: its pixels, and shifts within a share of the box
+PAIR = 4e-6  # and a particle, reference and (box / 64)^4: its pixels, and shifts within a share of the box
 CLUSTERED = 8e-7  # seconds a vector of k-means, class and iteration
 CLASS = 0.025  # a class, iteration and (box / 64)^2: averages aligned to each other, their references
 ITERATION = 0.4  # an iteration, besides
 ROUNDS = 9  # of the start: 4 to 7 where views are clear, 12 where they are not
 ROUND = 0.25  # seconds of one of them
 ROUND_CLASS = 0.011  # and a class
-ROUND_PAIR = 2.6e-5  # CPU seconds, and a particle and a class
+ROUND_PAIR = 2.3e-5  # CPU seconds, and a particle and a class
 START_THREADS = 8  # of its rule
 JOB = 0.06  # seconds that a job takes besides its work
 STEPS = 6  # jobs of an iteration, one after another

@@ -114,7 +114,9 @@ class Projector:
         n = len(space.vectors)
         rows = [ring_sum((np.conj(t) * transforms).real, box) for t in transforms[:n]]
         gram = np.stack(rows)  # (nbasis, nbasis + 1, rings)
-        self._gram = np.ascontiguousarray(np.moveaxis(gram[:, :n], 2, 0).reshape(gram.shape[2], -1), np.float32)
+        self._gram = np.ascontiguousarray(
+            np.moveaxis(gram[:, :n], 2, 0).reshape(gram.shape[2], -1), np.float32
+        )
         self._mean = np.ascontiguousarray(gram[:, n].T, np.float32)
         self._prior = np.diag(1 / np.maximum(space.signal, 1e-12)).astype(np.float32)
 

@@ -3,8 +3,6 @@
 Numba makes vectors of loops over arrays, but holds no array in registers from one turn of a loop to the next. These
 types are LLVM's vectors of `LANES` numbers, which it cuts to whatever registers the processor has. Places are counted
 in the flat array, which has to be contiguous (others do not compile), and are not checked.
-
-Numba's cache looks only at the file of a kernel: after a change here, touch the kernels that use it.
 """
 
 import operator
@@ -21,13 +19,13 @@ class Vector(types.Type):
     """LANES numbers of one type."""
 
     def __init__(self, item: types.Type, llvm: ir.Type):
-        self.item, self.llvm = item, ir.VectorType(llvm, LANES)
+        self.llvm = ir.VectorType(llvm, LANES)
         super().__init__(name=f"Vector({item}, {LANES})")
 
 
 FLOATS = Vector(types.float32, ir.FloatType())
 INTS = Vector(types.int32, ir.IntType(32))
-OF = {types.float32: FLOATS, types.int32: INTS}
+VECTOR_OF = {types.float32: FLOATS, types.int32: INTS}
 
 
 @register_model(Vector)
@@ -39,7 +37,7 @@ class _VectorModel(models.PrimitiveModel):
 def _vector_of(array: types.Array) -> Vector:
     if array.layout != "C":
         raise TypingError(f"Vectors are read from and written to contiguous arrays, and this one is {array}.")
-    return OF[array.dtype]
+    return VECTOR_OF[array.dtype]
 
 
 def _address(context, builder, array_type, array, place, of=None):
@@ -78,7 +76,7 @@ def _filled(builder, vector, number):
 @intrinsic
 def fill(typing, number):
     """One number in all lanes."""
-    vector = OF[number]
+    vector = VECTOR_OF[number]
 
     def generate(context, builder, signature, args):
         return _filled(builder, vector.llvm, args[0])
@@ -121,7 +119,7 @@ def bits(typing, floats):
     return INTS(FLOATS), generate
 
 
-def _elementwise(vector, make, symbol=None):
+def _elementwise(vector, make):
     @intrinsic
     def function(typing, a, b):
         def generate(context, builder, signature, args):
@@ -129,20 +127,22 @@ def _elementwise(vector, make, symbol=None):
 
         return vector(vector, vector), generate
 
-    if symbol:
-
-        @overload(symbol)
-        def of_vectors(a, b):
-            if a is vector and b is vector:
-                return lambda a, b: function(a, b)
-
     return function
 
 
-_elementwise(FLOATS, ir.IRBuilder.fadd, operator.add)
-_elementwise(FLOATS, ir.IRBuilder.fsub, operator.sub)
-_elementwise(FLOATS, ir.IRBuilder.fmul, operator.mul)
-_elementwise(INTS, ir.IRBuilder.and_, operator.and_)
-_elementwise(INTS, ir.IRBuilder.or_, operator.or_)
+def _operator(symbol, vector, make):
+    function = _elementwise(vector, make)
+
+    @overload(symbol)
+    def of_vectors(a, b):
+        if a is vector and b is vector:
+            return lambda a, b: function(a, b)
+
+
+_operator(operator.add, FLOATS, ir.IRBuilder.fadd)
+_operator(operator.sub, FLOATS, ir.IRBuilder.fsub)
+_operator(operator.mul, FLOATS, ir.IRBuilder.fmul)
+_operator(operator.and_, INTS, ir.IRBuilder.and_)
+_operator(operator.or_, INTS, ir.IRBuilder.or_)
 larger = _elementwise(INTS, lambda builder, a, b: builder.select(builder.icmp_signed(">", a, b), a, b))
 larger.__doc__ = "The larger integer of each lane."

@@ -88,21 +88,22 @@ def grid_of(plan: Plan) -> Grid:
     rings, angles = rings_of(plan), plan.coarse_angles
     quarter = angles // 4 + 1
     orders = [np.pad(orders, (0, -len(orders) % EACH)).reshape(-1, EACH) for orders in rings.orders]
-    turns = np.arange(quarter + -quarter % EACH).reshape(-1, EACH)
+    a = np.arange(quarter + -quarter % EACH)
     unlikely = plan.shift_penalty(*plan.shifts.T)
     return Grid(
         ramps=rings.ramps,
         analysis=2 * _waves(np.arange(quarter), np.concatenate(orders), angles),
-        synthesis=_waves(np.concatenate(rings.orders), turns, angles),
+        synthesis=_waves(np.concatenate(rings.orders), a.reshape(-1, EACH), angles),
+        places=LANES * (np.stack([a, -a, angles // 2 - a, angles // 2 + a], axis=1) % angles),
         even=len(rings.orders[0]),
         innermost=rings.innermost,
         # By how much each is likelier than the farthest: a cost would bring scores below zero (`try_all`).
         likely=(unlikely.max() - unlikely).astype(np.float32),
-        mark=np.int32(2 ** int(np.ceil(np.log2(len(plan.shifts)))) - 1),
+        mark=np.int32((1 << (len(plan.shifts) - 1).bit_length()) - 1),
     )
 
 
-def _waves(each: np.ndarray, some: np.ndarray, angles: int) -> np.ndarray:
-    """Cosine and sine of each harmonic at some turns, or at each turn of some harmonics: (blocks, n, 2, EACH)."""
-    phase = 2 * np.pi / angles * each[:, None] * some[:, None]
+def _waves(rows: np.ndarray, blocks: np.ndarray, angles: int) -> np.ndarray:
+    """Cosine and sine of harmonics (n,) at turns (blocks, EACH), or at turns of harmonics: (blocks, n, 2, EACH)."""
+    phase = 2 * np.pi / angles * rows[:, None] * blocks[:, None]
     return np.ascontiguousarray(np.stack([np.cos(phase), np.sin(phase)], axis=2), np.float32)

@@ -7,7 +7,9 @@ import numpy as np
 from ..jit import njit
 from ..simd import LANES, bits, fill, fill_from, larger, load, multiply_add, store
 
-EACH = 3  # angles or harmonics whose cosine and sine sums are in registers at a time: as many as AVX2 has room for
+# Angles or harmonics whose cosine and sine sums are in registers at a time, as many as AVX2 has room for; `_sums` and
+# what calls it are written out for three.
+EACH = 3
 LOWEST = np.int32(-(2**31))
 
 
@@ -19,11 +21,14 @@ class Grid(NamedTuple):
     ramps : ndarray
         (shifts, rings, half, 2) float32, cosine and sine of the phase that a shift brings, on half of each ring.
     analysis : ndarray
-        (blocks, quarter, 2, EACH) float32, cosine and sine of EACH harmonics, twice, at the angles of a quarter turn,
-        both of its ends included: blocks of even harmonics, then those of odd ones.
+        (blocks, quarter, 2, EACH) float32, cosine and sine of EACH harmonics, times two, at the angles of a quarter
+        turn, both of its ends included: blocks of even harmonics, then those of odd ones.
     synthesis : ndarray
         (blocks, harmonics, 2, EACH) float32, cosine and sine of each harmonic at EACH angles of a quarter turn; the
         last block may go beyond it.
+    places : ndarray
+        (angles of all blocks, 4) int, where the scores of each angle, and those that it gives in the other three
+        quarter turns, stand among those of a template.
     even : int
         Even harmonics, which come first wherever harmonics stand in a row.
     innermost : ndarray
@@ -37,6 +42,7 @@ class Grid(NamedTuple):
     ramps: np.ndarray
     analysis: np.ndarray
     synthesis: np.ndarray
+    places: np.ndarray
     even: int
     innermost: np.ndarray
     likely: np.ndarray
@@ -47,8 +53,8 @@ class Grid(NamedTuple):
 def try_all(samples, templates, grid, best):
     """The best shift of each reference, mirror and angle.
 
-    The lowest bits of each score's mantissa give way to the shift's number, so that one maximum finds both. A maximum
-    below zero comes out lower than it is, which no peak is.
+    The lowest bits of each score's mantissa give way to the shift's number, so that one maximum, of integers, finds
+    both. Where all shifts have scores below zero it is their lowest: there is no peak.
 
     Parameters
     ----------
@@ -66,8 +72,7 @@ def try_all(samples, templates, grid, best):
     folded = np.empty((4, grid.analysis.shape[1], LANES), np.float32)
     spectra = np.empty((harmonics, 2, rings, LANES), np.float32)
     products = np.empty((2, 2, harmonics, LANES), np.float32)
-    places = _places(len(grid.synthesis) * EACH, angles)
-    score = fill(np.int32(~grid.mark))
+    unmarked = fill(np.int32(~grid.mark))
     best[:] = LOWEST
     for s in range(len(grid.likely)):
         number = fill(np.int32(s))
@@ -77,26 +82,28 @@ def try_all(samples, templates, grid, best):
         for r in range(references):
             _multiply(spectra, templates, grid, r, products)
             for m in range(mirrors):
-                cos, sin = 2 * m * part, (2 * m + 1) * part
+                cos_at, sin_at = 2 * m * part, (2 * m + 1) * part
                 # harmonic 0 counts alike at all angles
-                store(products, cos, load(products, cos) + fill(grid.likely[s]))
+                store(products, cos_at, load(products, cos_at) + fill(grid.likely[s]))
                 row = (r * mirrors + m) * angles * LANES
                 for block in range(len(grid.synthesis)):
                     wave = block * harmonics * 2 * EACH
-                    e = _sums(grid.synthesis, wave, products, cos, sin, even)
-                    wave, first_odd = wave + even * 2 * EACH, even * LANES
-                    o = _sums(
-                        grid.synthesis, wave, products, cos + first_odd, sin + first_odd, harmonics - even
+                    e = _sums(grid.synthesis, wave, products, cos_at, sin_at, even)
+                    wave, odd_cos, odd_sin = (
+                        wave + even * 2 * EACH,
+                        cos_at + even * LANES,
+                        sin_at + even * LANES,
                     )
+                    o = _sums(grid.synthesis, wave, products, odd_cos, odd_sin, harmonics - even)
                     a = block * EACH
-                    _keep(best, row, places, a, e[0], e[3], o[0], o[3], score, number)
-                    _keep(best, row, places, a + 1, e[1], e[4], o[1], o[4], score, number)
-                    _keep(best, row, places, a + 2, e[2], e[5], o[2], o[5], score, number)
+                    _keep(best, row, grid.places, a, e[0], e[3], o[0], o[3], unmarked, number)
+                    _keep(best, row, grid.places, a + 1, e[1], e[4], o[1], o[4], unmarked, number)
+                    _keep(best, row, grid.places, a + 2, e[2], e[5], o[2], o[5], unmarked, number)
 
 
 @njit(nogil=True, inline="always")
 def _fold(samples, ramps, shift, ring, out):
-    """Shifted samples of a ring, in the sums and differences of angles a and -a that its harmonics take.
+    """Shifted samples of a ring, in the sums and differences of angles a and half - a that its harmonics take.
 
     Real parts have even harmonics only, and imaginary parts odd ones: (4, quarter, LANES), what even cosines, even
     sines, odd cosines and odd sines are multiplied with.
@@ -134,11 +141,11 @@ def _analyse(folded, grid, ring, out):
     for odd in range(2):
         first, stop = (grid.even, len(out)) if odd else (0, grid.even)
         block = -(-grid.even // EACH) if odd else 0
-        cos, sin = 2 * odd * quarter * LANES, (2 * odd + 1) * quarter * LANES
+        cos_at, sin_at = 2 * odd * quarter * LANES, (2 * odd + 1) * quarter * LANES
         for h in range(first, stop, EACH):
             if grid.innermost[h] > ring:
                 break
-            sums = _sums(grid.analysis, block * quarter * 2 * EACH, folded, cos, sin, quarter)
+            sums = _sums(grid.analysis, block * quarter * 2 * EACH, folded, cos_at, sin_at, quarter)
             block += 1
             _put(out, h, ring, sums[0], sums[3])
             if h + 1 < stop:
@@ -185,12 +192,12 @@ def _multiply(spectra, templates, grid, reference, out):
 
 
 @njit(nogil=True, inline="always")
-def _sums(waves, wave, values, cos, sin, count):
+def _sums(waves, wave, values, cos_at, sin_at, count):
     """Sums over `count` values times EACH cosines, and over as many others times EACH sines."""
     none = fill(np.float32(0))
     a, b, c, d, e, f = none, none, none, none, none, none
     for _ in range(count):
-        x, y = load(values, cos), load(values, sin)
+        x, y = load(values, cos_at), load(values, sin_at)
         a = multiply_add(fill_from(waves, wave), x, a)
         b = multiply_add(fill_from(waves, wave + 1), x, b)
         c = multiply_add(fill_from(waves, wave + 2), x, c)
@@ -198,35 +205,25 @@ def _sums(waves, wave, values, cos, sin, count):
         e = multiply_add(fill_from(waves, wave + 4), y, e)
         f = multiply_add(fill_from(waves, wave + 5), y, f)
         wave += 2 * EACH
-        cos += LANES
-        sin += LANES
+        cos_at += LANES
+        sin_at += LANES
     return a, b, c, d, e, f
 
 
-@njit(nogil=True)
-def _places(count, angles):
-    """Where each of the first angles, and those that it gives in the other quarter turns, stand: (count, 4) int."""
-    places = np.empty((count, 4), np.intp)
-    for a in range(count):
-        places[a, 0], places[a, 1] = a, (angles - a) % angles
-        places[a, 2], places[a, 3] = (angles // 2 - a) % angles, (angles // 2 + a) % angles
-    return places * LANES
-
-
 @njit(nogil=True, inline="always")
-def _keep(best, row, places, a, even_cos, even_sin, odd_cos, odd_sin, score, number):
+def _keep(best, row, places, a, even_cos, even_sin, odd_cos, odd_sin, unmarked, number):
     """The scores at an angle of the first quarter turn, and those that it gives in the other three."""
     cos, sin = even_cos + odd_cos, even_sin + odd_sin
-    _larger(best, row + places[a, 0], cos + sin, score, number)
-    _larger(best, row + places[a, 1], cos - sin, score, number)
+    _larger(best, row + places[a, 0], cos + sin, unmarked, number)
+    _larger(best, row + places[a, 1], cos - sin, unmarked, number)
     cos, sin = even_cos - odd_cos, even_sin - odd_sin
-    _larger(best, row + places[a, 2], cos - sin, score, number)
-    _larger(best, row + places[a, 3], cos + sin, score, number)
+    _larger(best, row + places[a, 2], cos - sin, unmarked, number)
+    _larger(best, row + places[a, 3], cos + sin, unmarked, number)
 
 
 @njit(nogil=True, inline="always")
-def _larger(best, place, sum, score, number):
-    store(best, place, larger(load(best, place), bits(sum) & score | number))
+def _larger(best, place, score, unmarked, number):
+    store(best, place, larger(load(best, place), bits(score) & unmarked | number))
 
 
 @njit(nogil=True, cache=True)
@@ -246,15 +243,15 @@ def pick(best, penalty, mark, out):
     """
     references, mirrors, angles, n = best.shape
     top = np.empty((n, references, mirrors), np.float32)
-    highest = np.empty(n, np.int32)
+    highest = np.empty(n, np.float32)
     for r in range(references):
         for m in range(mirrors):
-            highest[:] = LOWEST
+            highest[:] = -np.inf
             for a in range(angles):
                 for i in range(n):
-                    highest[i] = max(highest[i], best[r, m, a, i])
+                    highest[i] = max(highest[i], _score(best[r, m, a, i], mark))
             for i in range(n):
-                top[i, r, m] = _score(highest[i], mark, penalty[r, i])
+                top[i, r, m] = highest[i] - penalty[r, i]
     for i in range(n):
         for k in range(out.shape[1]):
             t = np.argmax(top[i])
@@ -262,15 +259,24 @@ def pick(best, penalty, mark, out):
             if top[i, r, m] == -np.inf:
                 out[i, k] = -1
                 continue
-            a = np.argmax(best[r, m, :, i])
+            a, _ = _highest(best[r, m, :, i], mark)
             out[i, k, 0], out[i, k, 1], out[i, k, 2], out[i, k, 3] = r, m, a, best[r, m, a, i] & mark
             for d in range(-3, 4):
                 best[r, m, (a + d) % angles, i] = LOWEST
-            top[i, r, m] = _score(best[r, m, :, i].max(), mark, penalty[r, i])
+            top[i, r, m] = _highest(best[r, m, :, i], mark)[1] - penalty[r, i]
 
 
-@njit(nogil=True, inline="always")
-def _score(marked, mark, penalty):
-    if marked == LOWEST:
-        return np.float32(-np.inf)
-    return np.int32(marked & ~mark).view(np.float32) - penalty
+@njit(nogil=True)
+def _highest(marked, mark):
+    """The angle with the highest score, and that score."""
+    at, highest = 0, np.float32(-np.inf)
+    for a in range(marked.size):
+        score = _score(marked[a], mark)
+        if score > highest:
+            at, highest = a, score
+    return at, highest
+
+
+@njit(nogil=True)
+def _score(marked, mark):
+    return np.float32(-np.inf) if marked == LOWEST else np.int32(marked & ~mark).view(np.float32)

@@ -76,7 +76,7 @@ class Plan:
         return max(3, int(self.band * self.box))
 
     def highest_harmonic(self, ring: int | np.ndarray) -> np.ndarray:
-        """The highest angular harmonic that a masked image can have on rings of some radius in Fourier pixels."""
+        """The highest angular harmonic that a masked image can have on a ring, int; `ring` in Fourier pixels."""
         return np.ceil(2 * np.pi * ring * self.mask_radius / self.box).astype(int)
 
     @property

@@ -84,7 +84,8 @@ class Rings:
     def innermost(self) -> np.ndarray:
         """The first ring, counted from 0, that matters to each harmonic, even ones first: (harmonics,) int.
 
-        Those within it could have the harmonic before only; of a molecule's power they hold some millionths.
+        Rings within have harmonics two below at most, by `Plan.highest_harmonic`. Of a molecule's power they hold some
+        millionths, of masked noise's a few thousandths.
         """
         highest = self.plan.highest_harmonic(np.arange(1, self.n + 1)) + 1
         return np.searchsorted(highest, np.concatenate(self.orders))

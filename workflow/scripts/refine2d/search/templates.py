@@ -73,12 +73,11 @@ def rotated(images: np.ndarray, plan: Plan, band: Band, run: Callable = map) -> 
     centred = np.empty((n, 2 * reach + 1, 2 * reach + 1), np.complex64)
     centred[:, :, reach:] = half[:, rows, : reach + 1]
     centred[:, :, :reach] = np.conj(centred[:, ::-1, :reach:-1])
-    parts = np.stack([centred.real, centred.imag], axis=1)
     kx, ky = band.kx.astype(np.float32), band.ky.astype(np.float32)
 
     def rotate(one: int) -> None:
-        mine = slice(one, one + 1)
-        _rotate(parts[mine], kx, ky, band.weight, 2 * np.pi / plan.fine_angles, out[mine])
+        parts = np.stack([centred[one].real, centred[one].imag])
+        _rotate(parts, kx, ky, band.weight, 2 * np.pi / plan.fine_angles, out[one])
 
     list(run(rotate, range(n)))
     return out
@@ -86,9 +85,9 @@ def rotated(images: np.ndarray, plan: Plan, band: Band, run: Callable = map) -> 
 
 @njit(nogil=True, cache=True, fastmath=True)
 def _rotate(parts, kx, ky, weight, step, out):
-    """`parts` is (n, 2, rows, columns), real and imaginary."""
-    n, angles, _, coefficients = out.shape
-    wide, reach = np.int32(parts.shape[3]), np.float32(parts.shape[3] // 2)
+    """`parts` is (2, rows, columns), real and imaginary."""
+    angles, _, coefficients = out.shape
+    wide, reach = np.int32(parts.shape[2]), np.float32(parts.shape[2] // 2)
     first = np.empty(coefficients, np.int32)
     across, down = np.empty((4, coefficients), np.float32), np.empty((4, coefficients), np.float32)
     for a in range(angles):
@@ -100,6 +99,5 @@ def _rotate(parts, kx, ky, weight, step, out):
             across[0, k], across[1, k], across[2, k], across[3, k] = w * w0, w * w1, w * w2, w * w3
             down[0, k], down[1, k], down[2, k], down[3, k] = weights(y - np.float32(iy))
             first[k] = (iy - 1) * wide + ix - 1
-        for r in range(n):
-            for part in range(2):
-                sums(parts[r, part].ravel(), np.uint64(wide), first, across, down, out[r, a, part])
+        for part in range(2):
+            sums(parts[part].ravel(), np.uint64(wide), first, across, down, out[a, part])
