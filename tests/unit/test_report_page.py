@@ -305,7 +305,8 @@ def test_a_forecast_grows_with_the_work_and_shrinks_with_cores():
         [seconds(left, options=choice) - seconds(left - 1, options=choice) for left in (5, 4, 3)]
         for choice in (many, near)
     )
-    assert every[0] > some[0] and every[1] == some[1] and every[2] > some[2]  # the fifth of eight tries all
+    assert every[0] > some[0] and every[2] > some[2]
+    assert every[1] == pytest.approx(some[1])  # the fifth of eight tries all
 
 
 def test_a_forecast_has_the_start_where_no_iteration_is_done_and_averages_are_not_given():
