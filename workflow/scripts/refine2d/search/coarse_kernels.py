@@ -241,18 +241,22 @@ def pick(best, penalty, mark, out):
     out : ndarray
         (LANES, count, 4) int32: reference, mirror, angle index, shift index, best first; -1 where there are fewer.
     """
-    references, mirrors, angles, n = best.shape
-    top = np.empty((n, references, mirrors), np.float32)
-    highest = np.empty(n, np.float32)
+    references, mirrors, angles, _ = best.shape
+    top = np.empty((LANES, references, mirrors), np.float32)
+    highest = np.empty(LANES, np.int32)
     for r in range(references):
         for m in range(mirrors):
-            highest[:] = -np.inf
-            for a in range(angles):
-                for i in range(n):
-                    highest[i] = max(highest[i], _score(best[r, m, a, i], mark))
-            for i in range(n):
-                top[i, r, m] = highest[i] - penalty[r, i]
-    for i in range(n):
+            row = (r * mirrors + m) * angles * LANES
+            most = load(best, row)
+            for a in range(1, angles):
+                most = larger(most, load(best, row + a * LANES))
+            store(highest, 0, most)
+            for i in range(LANES):
+                if highest[i] >= 0:
+                    top[i, r, m] = _score(highest[i], mark) - penalty[r, i]
+                else:  # the largest of integers below zero is the lowest score
+                    top[i, r, m] = _highest(best[r, m, :, i], mark)[1] - penalty[r, i]
+    for i in range(LANES):
         for k in range(out.shape[1]):
             t = np.argmax(top[i])
             r, m = t // mirrors, t % mirrors
