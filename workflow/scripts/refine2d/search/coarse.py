@@ -10,7 +10,7 @@ from .coarse_kernels import EACH, LOWEST, Grid, pick, try_all
 from .plan import Plan
 from .polar import rings_of
 
-BATCH = LANES  # particles that are searched together
+BATCH = LANES  # particles searched together; fixed, so that results never depend on how work is split
 
 
 class Coarse:
