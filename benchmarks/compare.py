@@ -5,21 +5,19 @@
     python benchmarks/compare.py --scratch scratch --sets c1 --each       # a row for each iteration
     python benchmarks/compare.py --scratch scratch --sets c1 --iter 2     # what two iterations cost
 
-What is there already in the scratch folder is scored again, not run again. RELION (`relion_refine` on the path, or
-`--relion-prefix`) takes the settings of its tutorial: 25 iterations, T=2, 12 degrees with one oversampling.
+What is there already in the scratch folder is scored again, not run again. RELION is `relion_refine` on the path, or
+`--relion-prefix`.
 """
 
 import argparse
 import json
-import resource
-import shlex
-import subprocess
-import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import run as benchmark
 import score
+from class2d import ITERATIONS as RELION_ITERATIONS
+from class2d import class2d
 
 from refine2d import simulate
 
@@ -40,7 +38,6 @@ SETS = {
 }
 MASK = {"d2": 200}  # A, of the particle; the others' is
 DIAMETER = 270
-RELION_ITERATIONS = 25
 COLUMNS = {
     "spread / ideal": "{:.2f}",
     "FRC 0.5 (A)": "{:.1f}",
@@ -61,30 +58,17 @@ COLUMNS = {
 }
 
 
-def classify(data: Path, folder: Path, name: str, k: int, cores: int, iterations: int) -> benchmark.Cost:
-    """Run the workflow on a set."""
-    config = {"ncls": k, "iter": iterations, "mask_diameter": MASK.get(name, DIAMETER)}
-    if not SETS[name].transfer:
+def classify(
+    data: Path, folder: Path, name: str, program: str, options: argparse.Namespace
+) -> benchmark.Cost:
+    """Run a program on a set."""
+    particles, diameter, transfer = data / "particles.star", MASK.get(name, DIAMETER), SETS[name].transfer
+    if program == "relion":
+        return class2d(particles, folder, options.k, diameter, transfer, options.cores, options.relion_prefix)
+    config = {"ncls": options.k, "iter": options.iter, "mask_diameter": diameter}
+    if not transfer:
         config |= {"ctf": "none"}
-    return benchmark.workflow(data / "particles.star", folder, config, cores)
-
-
-def class2d(data: Path, folder: Path, name: str, k: int, cores: int, prefix: str) -> benchmark.Cost:
-    """Run RELION's Class2D on a set."""
-    folder.mkdir(parents=True, exist_ok=True)
-    options = (
-        f"--o {folder.resolve()}/run --i particles.star --iter {RELION_ITERATIONS} --tau2_fudge 2 --K {k} "
-        f"--particle_diameter {MASK.get(name, DIAMETER)} --flatten_solvent --zero_mask --oversampling 1 --psi_step 12 "
-        "--offset_range 5 --offset_step 2 --norm --scale --dont_combine_weights_via_disc --pool 3 "
-        f"--random_seed 1 --j {cores}" + (" --ctf" if SETS[name].transfer else "")
-    )
-    command = [*shlex.split(prefix), "relion_refine", *options.split()]
-    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    with (folder / "log").open("w") as log:
-        subprocess.run(command, cwd=data, check=True, stdout=log, stderr=log)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return benchmark.Cost(time.perf_counter() - start, cpu, after.ru_maxrss / 1024)
+    return benchmark.workflow(particles, folder, config, options.cores)
 
 
 def figures(folder: Path, program: str, data: Path, iteration: int, last: int) -> dict[str, float]:
@@ -134,13 +118,8 @@ def main() -> None:
         for program in ["refine2d", *["relion"] * options.relion]:
             last = options.iter if program == "refine2d" else RELION_ITERATIONS
             folder = base / f"{program}_{options.k}_{last}"
-            where = data, folder, name, options.k, options.cores
             if not folder.with_suffix(".json").exists():
-                cost = (
-                    classify(*where, last)
-                    if program == "refine2d"
-                    else class2d(*where, options.relion_prefix)
-                )
+                cost = classify(data, folder, name, program, options)
                 folder.with_suffix(".json").write_text(json.dumps(asdict(cost)))
             for iteration in range(1 if options.each else last, last + 1):
                 label = f"{program}, {iteration}" if options.each else program
