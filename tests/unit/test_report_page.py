@@ -286,14 +286,14 @@ OPTIONS = {"ncls": 50, "naliref": 50, "nearrefs": 50, "nbasis": 49, "iter": 8, "
 
 
 def test_a_forecast_grows_with_the_work_and_shrinks_with_cores():
-    def seconds(iterations=8, cores=2, speed=60.0, options=OPTIONS, **other):
-        return forecast.forecast(run(**other), options, iterations, cores, speed).seconds
+    def seconds(iterations=8, cores=2, slowness=1.0, options=OPTIONS, **other):
+        return forecast.forecast(run(**other), options, iterations, cores, slowness).seconds
 
     base = seconds()
     assert base / 2 < seconds(cores=4) < base  # jobs that wait for each other stay
     assert seconds(n=10**7, cores=4) == pytest.approx(seconds(n=10**7) / 2, rel=0.01)
     assert seconds(iterations=2) < base < seconds(n=10000) < seconds(n=10000, working_box=128)
-    assert seconds(speed=30.0) > base
+    assert seconds(slowness=2.0) == pytest.approx(2 * base)
     table = {"n_input": 10**6, "files": ("stack.mrcs",)}  # a table that each of the reading jobs opens
     assert base < seconds(**table) < seconds(**table, chunks=20)
     assert seconds(options=OPTIONS | {"simalign": "rotate_translate_scale"}) > base
@@ -311,7 +311,7 @@ def test_a_forecast_grows_with_the_work_and_shrinks_with_cores():
 
 def test_a_forecast_has_the_start_where_no_iteration_is_done_and_averages_are_not_given():
     def seconds(iterations, initial=""):
-        return forecast.forecast(run(), OPTIONS | {"initial": initial}, iterations, 2, 60.0).seconds
+        return forecast.forecast(run(), OPTIONS | {"initial": initial}, iterations, 2, 1.0).seconds
 
     iteration = seconds(7) - seconds(6)
     assert seconds(8) - seconds(7) > 1.5 * iteration
@@ -320,7 +320,7 @@ def test_a_forecast_has_the_start_where_no_iteration_is_done_and_averages_are_no
 
 def test_a_forecast_has_the_compilation_of_kernels_where_there_are_none(tmp_path, monkeypatch):
     def seconds():
-        return forecast.forecast(run(), OPTIONS, 8, 2, forecast.REFERENCE).seconds
+        return forecast.forecast(run(), OPTIONS, 8, 2, 1.0).seconds
 
     monkeypatch.setattr(forecast, "KERNELS", tmp_path)
     without = seconds()
@@ -329,7 +329,7 @@ def test_a_forecast_has_the_compilation_of_kernels_where_there_are_none(tmp_path
 
 
 def test_a_forecast_counts_the_particles_on_disk():
-    disk = forecast.forecast(run(n=10**6, chunks=245), OPTIONS, 8, 2, 60.0).disk
+    disk = forecast.forecast(run(n=10**6, chunks=245), OPTIONS, 8, 2, 1.0).disk
     assert disk > 10**6 * 4 * 64**2 / 1e6
 
 
@@ -342,5 +342,7 @@ def test_the_truth_is_the_largest_job_and_the_folder(tmp_path):
     assert forecast.size(2500) == "2.5 GB"
 
 
-def test_a_core_multiplies_matrices():
-    assert forecast.gemm_speed() > 0.1
+def test_a_core_takes_about_as_long_alone_as_beside_another():
+    alone, beside = forecast.measured_slowness(1), forecast.measured_slowness(2)
+    assert 0.05 < alone < 50
+    assert 0.1 < beside / alone < 10

@@ -2,6 +2,7 @@
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,19 +15,18 @@ from refine2d.names import most_scales
 from refine2d.references import SORTED, count_tried
 from refine2d.report.times import read_times
 
-# For cores that multiply single-precision matrices at REFERENCE GFLOP a second, fitted to runs of 2,000 to 20,000
-# particles with 20 to 200 classes and a box of 64 pixels, on two at 165 (pairs less what the exhaustive search has
-# become faster by since); other work depends less on a core's make.
-REFERENCE = 105.0
-PARTICLE = 8e-4  # CPU seconds a particle, iteration and (box / 64)^2
-PAIR = 4e-6  # and a particle, reference and (box / 64)^4: its pixels, and shifts within a share of the box
-CLUSTERED = 8e-7  # seconds a vector of k-means, class and iteration
-CLASS = 0.025  # a class, iteration and (box / 64)^2: averages aligned to each other, their references
+# CPU seconds of cores that take REFERENCE for the transform of an image of 64 pixels, fitted to runs of 2,000 to
+# 200,000 particles with 20 to 200 classes on one and on two of them.
+REFERENCE = 1.6e-5
+PARTICLE = 6e-4  # a particle, iteration and (box / 64)^2
+PAIR = 1.6e-6  # and a particle, reference and (box / 64)^4: its pixels, and shifts within a share of the box
+CLUSTERED = 7e-7  # a vector of k-means, class and iteration
+CLASS = 0.02  # a class, iteration and (box / 64)^2: averages aligned to each other, their references
 ITERATION = 0.4  # an iteration, besides
-ROUNDS = 9  # of the start: 4 to 7 where views are clear, 12 where they are not
-ROUND = 0.25  # seconds of one of them
-ROUND_CLASS = 0.011  # and a class
-ROUND_PAIR = 2.3e-5  # CPU seconds, and a particle and a class
+ROUNDS = 7  # of the start: 4 or 5 where views are clear, 12 where they are not
+ROUND = 0.25  # one of them
+ROUND_CLASS = 0.012  # and a class
+ROUND_PAIR = 9e-6  # and a particle and a class
 START_THREADS = 8  # of its rule
 JOB = 0.06  # seconds that a job takes besides its work
 STEPS = 6  # jobs of an iteration, one after another
@@ -53,7 +53,7 @@ class Cost:
         return f"{duration(self.seconds)}, {size(self.memory)} of memory in a job, {size(self.disk)} on disk"
 
 
-def forecast(run, options: dict, iterations: int, cores: int, speed: float | None = None) -> Cost:
+def forecast(run, options: dict, iterations: int, cores: int, slowness: float | None = None) -> Cost:
     """What the remaining iterations of a run will take.
 
     Parameters
@@ -64,10 +64,9 @@ def forecast(run, options: dict, iterations: int, cores: int, speed: float | Non
     iterations : int
         How many are still to be done; where it is all of them, the start is, too.
     cores : int
-    speed : float, optional
-        GFLOP a second of one core; measured by default.
+    slowness : float, optional
+        How many times a core's work takes what it takes one of `REFERENCE`; measured by default.
     """
-    slower = (REFERENCE / (speed or gemm_speed())) ** 0.5
     last = options["iter"]
     seconds = _once(run, options, cores)
     seconds += sum(
@@ -84,7 +83,7 @@ def forecast(run, options: dict, iterations: int, cores: int, speed: float | Non
     )
     averages = 6 * options["ncls"] * image + options["ncls"] * 4 * run.box**2 / max(options["iter"], 1)
     disk = run.n * image + options["iter"] * (run.n * (TABLES + 2 * coefficients) + averages) + 8e6
-    return Cost(slower * seconds, memory, disk / 1e6)
+    return Cost((slowness or measured_slowness(cores)) * seconds, memory, disk / 1e6)
 
 
 def _once(run, options: dict, cores: int) -> float:
@@ -123,18 +122,23 @@ def start_round(particles: int, classes: int, threads: int) -> float:
     return ROUND + classes * (ROUND_CLASS + ROUND_PAIR * particles / threads)
 
 
-def gemm_speed() -> float:
-    """GFLOP a second of single-precision matrix products on one core, from a twentieth of a second."""
-    from threadpoolctl import threadpool_limits
+def measured_slowness(cores: int) -> float:
+    """How slow a core is beside one of `REFERENCE` while others are at work, which may share its parts.
 
-    a = np.ones((512, 512), np.float32)
-    with threadpool_limits(1, "blas"):
-        a @ a
-        start, done = time.perf_counter(), 0
-        while (spent := time.perf_counter() - start) < 0.05:
-            a @ a
-            done += 1
-    return 2 * 512**3 * done / spent / 1e9
+    By Fourier transforms, since most of the work is as little suited to a core's fastest instructions as these.
+    """
+    images = np.ones((16, 64, 64), np.float32)
+
+    def each(_) -> float:
+        out, done, start = np.empty((16, 64, 33), np.complex64), 0, time.thread_time()
+        while (spent := time.thread_time() - start) < 0.05:
+            np.fft.rfft2(images, out=out)
+            done += len(images)
+        return spent / done
+
+    threads = min(cores, os.cpu_count() or 1)
+    with ThreadPoolExecutor(threads) as pool:
+        return float(np.median(list(pool.map(each, range(threads))))) / REFERENCE
 
 
 def truth(folder: str | os.PathLike, seconds: float) -> Cost:

@@ -18,7 +18,7 @@ LARGEST = 3  # a large class, in mean sizes
 HELD = 1024  # members of a class in memory, as in `averaging`
 MINUTES = 10  # of any job, for a slow disk and a cold start
 ROUNDS = 12  # of the start, as in `start`
-SLOW = 3  # a core of a cluster may be that much slower
+SLOW = 4  # a core of a cluster may be that much slower
 
 
 def memory(step: str, run, options: dict, threads: int) -> float:
