@@ -1,8 +1,8 @@
 """Classify the real beta-galactosidase particles and compare with the averages that RELION's Class2D made.
 
-    python benchmarks/bgal.py --data ../shared/data/bgal --scratch scratch
-    python benchmarks/bgal.py --data ../shared/data/bgal --run scratch/bgal
-    python benchmarks/bgal.py --data ../shared/data/bgal --scratch scratch --relion
+    python benchmarks/bgal.py --data DATA --scratch scratch
+    python benchmarks/bgal.py --data DATA --run scratch/bgal
+    python benchmarks/bgal.py --data DATA --scratch scratch --relion
 
 A particle counts if its class average correlates with one of RELION's at 0.7 or more: best rotation, mirror and
 shift up to 12 px, inside a circular mask of 200 A on RELION's average. In both, all rings to 20 A have the same
@@ -26,7 +26,6 @@ import score
 from class2d import ITERATIONS, class2d
 
 from refine2d import fourier, transforms
-from refine2d.averaging import masked
 
 CONFIG = {"ncls": 32, "iter": 6, "ctf": "none", "apix": 3.54}
 MASK_DIAMETER, MAX_SHIFT = 200.0, 12  # A, px
@@ -35,9 +34,8 @@ THRESHOLDS = (0.6, 0.7, 0.8)
 
 
 def flattened(images: np.ndarray, apix: float) -> np.ndarray:
-    """Images (n, L, L), masked, whose rings within what is compared all have the same power, and no others."""
-    box = images.shape[-1]
-    coefficients = fourier.ft(masked(images, MASK_DIAMETER / apix / 2))
+    """Images (n, L, L) whose rings within what is compared all have the same power, and no others."""
+    box, coefficients = images.shape[-1], fourier.ft(images)
     power = fourier.ring_sum(np.abs(coefficients) ** 2, box)
     ring = np.arange(power.shape[-1])
     compared = (ring >= FIRST) & (ring <= box * apix / RESOLUTION) & (power > 0)
@@ -103,24 +101,27 @@ def _correlate(images: np.ndarray, references: np.ndarray, apix: float, reach: f
     return out
 
 
-def relion(data: Path, folder: Path, cores: int) -> benchmark.Cost:
-    """Run RELION's Class2D on the particles, without CTF, too."""
-    folder.mkdir(parents=True, exist_ok=True)
-    stack = (data / "particles.mrcs").resolve()
+def write_star(stack: Path, path: Path, apix: float) -> None:
+    """Write a STAR file of the images of a stack, with what RELION asks of their optics though no CTF is used."""
     with mrcfile.mmap(stack, permissive=True) as file:
         n, box = file.data.shape[:2]
-    names = [f"{i + 1:06d}@{stack}" for i in range(n)]
-    optics = {"rlnOpticsGroup": [1], "rlnOpticsGroupName": ["all"], "rlnImagePixelSize": [CONFIG["apix"]]}
-    optics |= {"rlnImageSize": [box], "rlnImageDimensionality": [2]}
-    optics |= {"rlnVoltage": [200.0], "rlnSphericalAberration": [1.4], "rlnAmplitudeContrast": [0.1]}
+    optics = {
+        "rlnOpticsGroup": [1],
+        "rlnOpticsGroupName": ["all"],
+        "rlnImagePixelSize": [apix],
+        "rlnImageSize": [box],
+        "rlnImageDimensionality": [2],
+        "rlnVoltage": [200.0],
+        "rlnSphericalAberration": [1.4],
+        "rlnAmplitudeContrast": [0.1],
+    }
+    names = [f"{number:06d}@{stack.resolve()}" for number in range(1, n + 1)]
     particles = {"rlnImageName": names, "rlnOpticsGroup": [1] * n}
-    tables = {"optics": pd.DataFrame(optics), "particles": pd.DataFrame(particles)}
-    starfile.write(tables, folder / "particles.star")
-    return class2d(folder / "particles.star", folder, CONFIG["ncls"], MASK_DIAMETER, False, cores)
+    starfile.write({"optics": pd.DataFrame(optics), "particles": pd.DataFrame(particles)}, path)
 
 
 def report(result: Path, data: Path) -> None:
-    """Print how well the averages of a run folder, or beside RELION's STAR file, match RELION's of all particles."""
+    """Print how well averages match RELION's of all particles: those of a run folder, or beside RELION's STAR file."""
     references, apix = score.read_averages(data / "relion_class2d_averages.mrcs")
     run = score.read_run(result, apix)
     averages = run.averages if result.suffix == ".star" else score.read_averages(result / "classes.mrcs")[0]
@@ -132,10 +133,9 @@ def report(result: Path, data: Path) -> None:
     print(f"\nof {counts.sum()} particles, in averages that match one of RELION's:")
     for threshold in THRESHOLDS:
         matching = best >= threshold
-        share, views = 100 * counts[matching].sum() / counts.sum(), len(np.unique(match[matching]))
-        print(
-            f"{share:5.1f} % at {threshold} or more ({matching.sum()} of {len(averages)} averages, {views} views)"
-        )
+        share, matched = 100 * counts[matching].sum() / counts.sum(), len(np.unique(match[matching]))
+        averages_of = f"{matching.sum()} of {len(averages)} averages, {matched} of RELION's"
+        print(f"{share:5.1f} % at {threshold} or more ({averages_of})")
     print(f"mean correlation of a particle's average {best @ counts / counts.sum():.3f}")
 
 
@@ -146,24 +146,28 @@ def main() -> None:
     parser.add_argument(
         "--data", type=Path, required=True, help="folder of the particles and RELION's averages"
     )
-    parser.add_argument("--run", type=Path, help="score this finished run; otherwise one is made")
+    parser.add_argument(
+        "--run", type=Path, help="score this finished run (its folder, or RELION's _data.star)"
+    )
     parser.add_argument("--scratch", type=Path, help="folder to make a run in")
     parser.add_argument("--cores", type=int, default=2, help="default %(default)s")
     parser.add_argument("--set", nargs="*", default=[], metavar="OPTION=VALUE", help=f"besides {CONFIG}")
     parser.add_argument("--relion", action="store_true", help="run RELION on the same particles, too")
     options = parser.parse_args()
-    if not (options.run or options.scratch):
+    if bool(options.run) == bool(options.scratch):
         parser.error("give --run or --scratch")
-    folder = options.run or options.scratch / "bgal"
-    if not options.run:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        config = CONFIG | benchmark.options_of(options.set)
-        cost = benchmark.workflow(options.data / "particles.mrcs", folder, config, options.cores)
-        print(f"\n{benchmark.cost_table(cost, folder)}\n")
+    if options.run:
+        return report(options.run, options.data)
+    config = CONFIG | benchmark.options_of(options.set)
+    stack, folder = options.data / "particles.mrcs", options.scratch / "bgal"
+    options.scratch.mkdir(parents=True, exist_ok=True)
+    cost = benchmark.workflow(stack, folder, config, options.cores)
+    print(f"\n{benchmark.cost_table(cost, folder)}\n")
     report(folder, options.data)
     if options.relion:
-        folder = folder.with_name(f"{folder.name}_relion")
-        cost = relion(options.data, folder, options.cores)
+        star, folder = options.scratch / "particles.star", options.scratch / "bgal_relion"
+        write_star(stack, star, float(config["apix"]))
+        cost = class2d(star, folder, int(config["ncls"]), MASK_DIAMETER, False, options.cores)
         print(f"\nRELION, the same particles: {cost.cpu:,.0f} CPU s\n")
         report(folder / f"run_it{ITERATIONS:03d}_data.star", options.data)
 

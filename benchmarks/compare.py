@@ -36,8 +36,8 @@ SETS = {
     "noise": replace(C1, snr=0.0, seed=8),
     "gold": replace(C1, gold=0.01, seed=9),
 }
-MASK = {"d2": 200}  # A, of the particle; the others' is
-DIAMETER = 270
+MASK_DIAMETER = 270  # A
+MASK_DIAMETERS = {"d2": 200}  # A, of a set with another
 COLUMNS = {
     "spread / ideal": "{:.2f}",
     "FRC 0.5 (A)": "{:.1f}",
@@ -58,16 +58,14 @@ COLUMNS = {
 }
 
 
-def classify(
-    data: Path, folder: Path, name: str, program: str, options: argparse.Namespace
-) -> benchmark.Cost:
-    """Run a program on a set."""
-    particles, diameter, transfer = data / "particles.star", MASK.get(name, DIAMETER), SETS[name].transfer
+def classify(name: str, program: str, particles: Path, folder: Path, options) -> benchmark.Cost:
+    """Run refine2d or RELION on the particles of a set; options are those of the command line."""
+    diameter, has_ctf = MASK_DIAMETERS.get(name, MASK_DIAMETER), SETS[name].transfer
     if program == "relion":
-        return class2d(particles, folder, options.k, diameter, transfer, options.cores, options.relion_prefix)
+        return class2d(particles, folder, options.k, diameter, has_ctf, options.cores, options.relion_prefix)
     config = {"ncls": options.k, "iter": options.iter, "mask_diameter": diameter}
-    if not transfer:
-        config |= {"ctf": "none"}
+    if not has_ctf:
+        config["ctf"] = "none"
     return benchmark.workflow(particles, folder, config, options.cores)
 
 
@@ -119,7 +117,7 @@ def main() -> None:
             last = options.iter if program == "refine2d" else RELION_ITERATIONS
             folder = base / f"{program}_{options.k}_{last}"
             if not folder.with_suffix(".json").exists():
-                cost = classify(data, folder, name, program, options)
+                cost = classify(name, program, data / "particles.star", folder, options)
                 folder.with_suffix(".json").write_text(json.dumps(asdict(cost)))
             for iteration in range(1 if options.each else last, last + 1):
                 label = f"{program}, {iteration}" if options.each else program

@@ -4,7 +4,7 @@
 
 prints CPU milliseconds a particle for 7 references at box 64 with mirrors, how good the poses are, and
 what a single precision GEMM of the plain exhaustive search would cost on the same machine at the same
-time: all templates of 72 angles, both mirrors, at 49 shifts, in the band of 12 rings.
+time: all templates of its angles, both mirrors, at all of its shifts, in its band.
 """
 
 import os
@@ -26,9 +26,13 @@ from refine2d.ctf import ctf
 from refine2d.search.align import References, align
 from refine2d.search.plan import Plan
 
-SHIFTS, ANGLES, RINGS = 49, 72, 12
 BATCH = 64
 REPEATS = 5
+
+
+def extent(box: int) -> Plan:
+    """The search that is timed."""
+    return Plan(box, mask_radius=0.45 * box, maxshift=0.125 * box)
 
 
 def particles_and_references(
@@ -55,11 +59,11 @@ def particles_and_references(
 
 def gemm(n: int, k: int) -> tuple[Callable[[], None], float]:
     """The plain search's matrix products for n particles, and their floating point operations."""
-    ring = fourier.ring_index(64)
-    coefficients = np.count_nonzero((ring > 0) & (ring <= RINGS))
+    plan, ring = extent(64), fourier.ring_index(64)
+    coefficients = np.count_nonzero((ring > 0) & (ring <= plan.coarse_rings))
     rng = np.random.default_rng(0)
-    left = rng.random((BATCH * SHIFTS, 2 * coefficients), np.float32)
-    right = rng.random((2 * coefficients, k * 2 * ANGLES), np.float32)
+    left = rng.random((BATCH * len(plan.shifts), 2 * coefficients), np.float32)
+    right = rng.random((2 * coefficients, k * 2 * plan.coarse_angles), np.float32)
     out = np.empty((len(left), right.shape[1]), np.float32)
 
     def run() -> None:
@@ -92,7 +96,7 @@ def main() -> None:
     options = parser.parse_args()
     n, k, box = options.n // BATCH * BATCH, options.references, options.box
     images, y, c2, truth = particles_and_references(n, k, box)
-    plan = Plan(box, mask_radius=0.45 * box, maxshift=0.125 * box)
+    plan = extent(box)
 
     def aligned() -> np.ndarray:
         return align(References(plan, images), y, c2)

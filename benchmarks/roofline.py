@@ -14,7 +14,6 @@ import numpy as np
 from refine2d import fourier, transforms
 from refine2d.msa import Projector, basis
 from refine2d.search import align, coarse, local
-from refine2d.search.plan import Plan
 
 N = 512  # particles
 NBEST = 3
@@ -25,7 +24,7 @@ def main() -> None:
     parser.add_argument("--references", type=int, default=50)
     k, box = parser.parse_args().references, 64
     images, y, c2, _ = kernel.particles_and_references(N, k, box)
-    plan = Plan(box, mask_radius=0.45 * box, maxshift=0.125 * box)
+    plan = kernel.extent(box)
     references = align.References(plan, images)
     (_, templates), *_ = references.templates()
 
@@ -65,7 +64,13 @@ def main() -> None:
     templates_and_best = word * shifts * (ready._templates.size / batch + 2 * best.size / batch)
     row("samples on the rings", lambda: ready.samples(one), batch, sampling, 0.02)
     row("shifts, harmonics", lambda: search(0), batch, analysis, word * shifts * 2 * rings.half * rings.n)
-    row("all of the search's kernel", lambda: search(k), batch, analysis + trial, templates_and_best)
+    row(
+        "all of the search's kernel (with shifts and harmonics)",
+        lambda: search(k),
+        batch,
+        analysis + trial,
+        templates_and_best,
+    )
     row(
         "peaks",
         lambda: coarse.pick(best.copy(), no_penalty, grid.mark, picked),
@@ -83,7 +88,9 @@ def main() -> None:
 
     found = align.peaks(references, align.sampled(references, y), c2, tried)
     penalty = references.penalty(c2)
-    step = 3e-6 * len(references.band.kx) * (6 + 3 * 8)  # each angle a product and three ramps a coefficient
+    step = (
+        3e-6 * len(references.band.kx) * (6 + 18)
+    )  # at each angle a coefficient's product, and nine sums of two operations
     known = plan, references.band, references.ramps, templates, 0, y, penalty
     whole, out = slice(0, N), transforms.alignment(np.zeros((N, NBEST)))
 
@@ -94,9 +101,9 @@ def main() -> None:
 
     walk = first_steps()
     walk.keep(NBEST)
-    row("local search, first steps", first_steps, N, step * found.shape[1], 0.02)
+    row("local search, first steps (12 peaks)", first_steps, N, step * found.shape[1], 0.02)
     row(
-        "local search, to its end (4 steps counted)",
+        "local search, to its end (3 poses, 4 steps each counted)",
         lambda: local.polish(*known, deepcopy(walk), whole, out),
         N,
         4 * step * NBEST,

@@ -7,7 +7,7 @@ CPU seconds and memory are those of snakemake and all its jobs, as the kernel co
 """
 
 import argparse
-import resource
+import os
 import subprocess
 import sys
 import time
@@ -31,6 +31,16 @@ class Cost:
     wall: float
     cpu: float
     memory: float
+
+
+def measure(command: list[str], **more) -> tuple[int, Cost]:
+    """Run a command; its exit status and what it and all that it waited for cost. `more` is for `subprocess.Popen`."""
+    start = time.perf_counter()
+    process = subprocess.Popen(command, **more)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    wall, cpu = time.perf_counter() - start, usage.ru_utime + usage.ru_stime
+    return process.returncode, Cost(wall, cpu, usage.ru_maxrss / 1024)
 
 
 def workflow(particles: Path, folder: Path, config: dict[str, object], cores: int) -> Cost:
@@ -58,12 +68,10 @@ def workflow(particles: Path, folder: Path, config: dict[str, object], cores: in
         "--config",
         *(f"{name}={value}" for name, value in config.items()),
     ]
-    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    if subprocess.run(command, cwd=folder.parent).returncode:
+    status, cost = measure(command, cwd=folder.parent)
+    if status:
         sys.exit("The workflow failed; what it said stands above.")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Cost(time.perf_counter() - start, cpu, after.ru_maxrss / 1024)
+    return cost
 
 
 def cost_table(cost: Cost, folder: Path) -> str:

@@ -3,6 +3,8 @@
 import io
 import json
 import re
+import threading
+from collections import Counter
 from types import SimpleNamespace
 
 import numpy as np
@@ -342,7 +344,16 @@ def test_the_truth_is_the_largest_job_and_the_folder(tmp_path):
     assert forecast.size(2500) == "2.5 GB"
 
 
-def test_a_core_takes_about_as_long_alone_as_beside_another():
-    alone, beside = forecast.measured_slowness(1), forecast.measured_slowness(2)
-    assert 0.05 < alone < 50
-    assert 0.1 < beside / alone < 10
+def test_cores_are_as_slow_as_transforms_are_on_all_of_them(monkeypatch):
+    transforms, rfft2 = Counter(), np.fft.rfft2
+
+    def counted(images, out):
+        transforms[threading.get_ident()] += len(images)
+        return rfft2(images, out=out)
+
+    monkeypatch.setattr(np.fft, "rfft2", counted)
+    monkeypatch.setattr(forecast.os, "cpu_count", lambda: 3)
+    found = forecast.measured_slowness(64)
+    assert len(transforms) == 3
+    each = np.median([0.05 / count for count in transforms.values()]) / forecast.REFERENCE
+    assert found == pytest.approx(each, rel=0.3)

@@ -3,13 +3,18 @@
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
+from class2d import class2d
+from run import ROOT, measure
 
 
 def said(name, *arguments):
-    command = [sys.executable, BENCHMARKS / name, *arguments]
+    command = [sys.executable, ROOT / "benchmarks" / name, *arguments]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -31,7 +36,7 @@ def test_roofline_has_a_rate_for_each_step():
     assert {
         "samples on the rings",
         "shifts, harmonics",
-        "all of the search's kernel",
+        "all of the search's kernel (with shifts and harmonics)",
         "exhaustive search, all of it",
         "alignment undone",
         "projection",
@@ -58,3 +63,28 @@ def test_sets_are_compared_iteration_by_iteration(tmp_path):
     assert [bool(row["CPU s"]) for row in cells] == [False] * 2 + [True]
     last = said("compare.py", "--scratch", tmp_path, *some)
     assert last.splitlines()[-1].split("|")[3:] == table[-1].split("|")[3:]
+
+
+def test_relion_gets_the_particles_and_the_settings_of_its_tutorial(tmp_path, monkeypatch):
+    program = tmp_path / "bin/relion_refine"
+    program.parent.mkdir()
+    program.write_text('#!/bin/sh\npwd\nprintf "%s\\n" "$@"\n[ "$4" = good.star ]\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=":")
+    folder = tmp_path / "with a blank"
+    cost = class2d(tmp_path / "good.star", folder, k=7, diameter=200.0, ctf=True, cores=3)
+    where, *options = (folder / "log").read_text().splitlines()
+    assert where == str(tmp_path) and options[:2] == ["--o", str(folder / "run")]
+    given = dict(pairwise(options))
+    asked = {"--K": "7", "--particle_diameter": "200", "--iter": "25", "--tau2_fudge": "2", "--j": "3"}
+    assert asked.items() <= given.items() and options[-1] == "--ctf"
+    assert 0 < cost.wall < 60 and cost.memory > 0
+    with pytest.raises(SystemExit, match=r"RELION failed; what it said is in .*log"):
+        class2d(tmp_path / "bad.star", folder, k=7, diameter=200.0, ctf=False, cores=3)
+
+
+def test_a_measured_command_costs_what_it_and_its_children_take():
+    burning = "import time\nwhile time.process_time() < 0.4: pass"
+    shell = f"{sys.executable} -c '{burning}' && {sys.executable} -c '{burning}'; exit 3"
+    status, cost = measure(["sh", "-c", shell])
+    assert status == 3 and 0.7 < cost.cpu < 5 and cost.wall > 0.7

@@ -15,26 +15,29 @@ from refine2d.names import most_scales
 from refine2d.references import SORTED, count_tried
 from refine2d.report.times import read_times
 
-# CPU seconds of cores that take REFERENCE for the transform of an image of 64 pixels, fitted to runs of 2,000 to
-# 200,000 particles with 20 to 200 classes on one and on two of them.
+# Of cores that take REFERENCE seconds for the transform of an image of 64 pixels, fitted to runs of 2,000 to 200,000
+# particles with 20 to 200 classes on one and on two of them. CPU seconds, shared by the cores:
 REFERENCE = 1.6e-5
-PARTICLE = 6e-4  # a particle, iteration and (box / 64)^2
-PAIR = 1.6e-6  # and a particle, reference and (box / 64)^4: its pixels, and shifts within a share of the box
-CLUSTERED = 7e-7  # a vector of k-means, class and iteration
-CLASS = 0.02  # a class, iteration and (box / 64)^2: averages aligned to each other, their references
-ITERATION = 0.4  # an iteration, besides
-ROUNDS = 7  # of the start: 4 or 5 where views are clear, 12 where they are not
-ROUND = 0.25  # one of them
-ROUND_CLASS = 0.012  # and a class
-ROUND_PAIR = 9e-6  # and a particle and a class
+PARTICLE = 6e-4  # for a particle in an iteration, times (box / 64)^2
+PAIR = 1.6e-6  # for a particle and a reference, times (box / 64)^4: its pixels, and shifts within a share of the box
+ROUND_PAIR = 9e-6  # for a particle and a class in a round of the start
+READ = 5e-6  # for a row of a table that names the images, each time that a job reads it
+# Seconds, whatever the number of cores:
+CLUSTERED = 7e-7  # for a vector of k-means and a class in an iteration
+CLASS = (
+    0.02  # for a class in an iteration, times (box / 64)^2: averages aligned to each other, their references
+)
+ITERATION = 0.4  # for an iteration, besides
+ROUND = 0.25  # for a round of the start
+ROUND_CLASS = 0.012  # for a class in it
+PICTURED = 0.035  # for a class on the page
+ROUNDS = 7  # of the start: mostly 4 to 6 where views are clear, 12 where they are not
 START_THREADS = 8  # of its rule
 JOB = 0.06  # seconds that a job takes besides its work
 STEPS = 6  # jobs of an iteration, one after another
 ONCE = 5.0  # seconds before the first step and after the last one
 COMPILATION = 20.0  # of kernels, the first time that they are needed
 KERNELS = Path(__file__).parent / "search/__pycache__"
-PICTURED = 0.035  # and a class, on the page
-READ = 5e-6  # CPU seconds a row of a table that names the images, each time that a job reads it
 MEMORY = 270.0  # MB of a job before it has read a particle
 SEARCHED = 0.2  # of an image: what the exhaustive search takes of it, and finds
 ROW = 200.0  # bytes a particle, in tables of a job
@@ -65,7 +68,7 @@ def forecast(run, options: dict, iterations: int, cores: int, slowness: float | 
         How many are still to be done; where it is all of them, the start is, too.
     cores : int
     slowness : float, optional
-        How many times a core's work takes what it takes one of `REFERENCE`; measured by default.
+        How many times as long work takes on these cores as on those of `REFERENCE`; measured by default.
     """
     last = options["iter"]
     seconds = _once(run, options, cores)
@@ -129,7 +132,7 @@ def measured_slowness(cores: int) -> float:
     """
     images = np.ones((16, 64, 64), np.float32)
 
-    def each(_) -> float:
+    def transform(_) -> float:
         out, done, start = np.empty((16, 64, 33), np.complex64), 0, time.thread_time()
         while (spent := time.thread_time() - start) < 0.05:
             np.fft.rfft2(images, out=out)
@@ -138,7 +141,7 @@ def measured_slowness(cores: int) -> float:
 
     threads = min(cores, os.cpu_count() or 1)
     with ThreadPoolExecutor(threads) as pool:
-        return float(np.median(list(pool.map(each, range(threads))))) / REFERENCE
+        return float(np.median(list(pool.map(transform, range(threads))))) / REFERENCE
 
 
 def truth(folder: str | os.PathLike, seconds: float) -> Cost:
