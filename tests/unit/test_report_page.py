@@ -3,8 +3,7 @@
 import io
 import json
 import re
-import threading
-from collections import Counter
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -344,16 +343,12 @@ def test_the_truth_is_the_largest_job_and_the_folder(tmp_path):
     assert forecast.size(2500) == "2.5 GB"
 
 
-def test_cores_are_as_slow_as_transforms_are_on_all_of_them(monkeypatch):
-    transforms, rfft2 = Counter(), np.fft.rfft2
+def test_a_core_is_as_slow_as_its_transforms(monkeypatch):
+    found, rfft2 = forecast.measured_slowness(), np.fft.rfft2
 
-    def counted(images, out):
-        transforms[threading.get_ident()] += len(images)
+    def slowed(images, out):
+        time.sleep(1e-3)
         return rfft2(images, out=out)
 
-    monkeypatch.setattr(np.fft, "rfft2", counted)
-    monkeypatch.setattr(forecast.os, "cpu_count", lambda: 3)
-    found = forecast.measured_slowness(64)
-    assert len(transforms) == 3
-    each = np.median([0.05 / count for count in transforms.values()]) / forecast.REFERENCE
-    assert found == pytest.approx(each, rel=0.3)
+    monkeypatch.setattr(np.fft, "rfft2", slowed)
+    assert forecast.measured_slowness() > found + 1e-3 / 4 / forecast.REFERENCE * 0.9

@@ -2,7 +2,6 @@
 
 import os
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from refine2d.report.times import read_times
 
 # Of cores that take REFERENCE seconds for the transform of an image of 64 pixels, fitted to runs of 2,000 to 200,000
 # particles with 20 to 200 classes on one and on two of them. CPU seconds, shared by the cores:
-REFERENCE = 1.6e-5
+REFERENCE = 1.75e-5
 PARTICLE = 6e-4  # for a particle in an iteration, times (box / 64)^2
 PAIR = 1.6e-6  # for a particle and a reference, times (box / 64)^4: its pixels, and shifts within a share of the box
 ROUND_PAIR = 9e-6  # for a particle and a class in a round of the start
@@ -86,7 +85,7 @@ def forecast(run, options: dict, iterations: int, cores: int, slowness: float | 
     )
     averages = 6 * options["ncls"] * image + options["ncls"] * 4 * run.box**2 / max(options["iter"], 1)
     disk = run.n * image + options["iter"] * (run.n * (TABLES + 2 * coefficients) + averages) + 8e6
-    return Cost((slowness or measured_slowness(cores)) * seconds, memory, disk / 1e6)
+    return Cost((slowness or measured_slowness()) * seconds, memory, disk / 1e6)
 
 
 def _once(run, options: dict, cores: int) -> float:
@@ -125,23 +124,17 @@ def start_round(particles: int, classes: int, threads: int) -> float:
     return ROUND + classes * (ROUND_CLASS + ROUND_PAIR * particles / threads)
 
 
-def measured_slowness(cores: int) -> float:
-    """How slow a core is beside one of `REFERENCE` while others are at work, which may share its parts.
+def measured_slowness() -> float:
+    """How slow a core is beside one of `REFERENCE`, by the fastest of some Fourier transforms.
 
-    By Fourier transforms, since most of the work is as little suited to a core's fastest instructions as these.
+    Most of the work is as little suited to a core's fastest instructions as these.
     """
-    images = np.ones((16, 64, 64), np.float32)
-
-    def transform(_) -> float:
-        out, done, start = np.empty((16, 64, 33), np.complex64), 0, time.thread_time()
-        while (spent := time.thread_time() - start) < 0.05:
-            np.fft.rfft2(images, out=out)
-            done += len(images)
-        return spent / done
-
-    threads = min(cores, os.cpu_count() or 1)
-    with ThreadPoolExecutor(threads) as pool:
-        return float(np.median(list(pool.map(transform, range(threads))))) / REFERENCE
+    images, out, times = np.ones((4, 64, 64), np.float32), np.empty((4, 64, 33), np.complex64), []
+    for _ in range(200):
+        start = time.perf_counter()
+        np.fft.rfft2(images, out=out)
+        times.append(time.perf_counter() - start)
+    return float(np.quantile(times, 0.1)) / len(images) / REFERENCE
 
 
 def truth(folder: str | os.PathLike, seconds: float) -> Cost:
