@@ -17,7 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "workflow" / "scripts"))
 import score
 
-from refine2d import simulate
+from refine2d import simulate, usage
 from refine2d.report.times import read_times
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -74,10 +74,23 @@ def workflow(particles: Path, folder: Path, config: dict[str, object], cores: in
     return cost
 
 
+def at_work(folder: Path) -> float:
+    """Seconds in which at least one job of a run was at work: a job's log is last written when it ends."""
+    logs = [path for path in (folder / "logs").glob("*.log") if usage.read(path)]
+    ends = [path.stat().st_mtime for path in logs]
+    jobs = sorted((end - usage.read(path).seconds, end) for path, end in zip(logs, ends, strict=True))
+    total, until = 0.0, 0.0
+    for start, end in jobs:
+        total += max(0.0, end - max(start, until))
+        until = max(until, end)
+    return total
+
+
 def cost_table(cost: Cost, folder: Path) -> str:
     """The costs as lines of text: the whole run, then step by step."""
     lines = [
         f"wall {cost.wall:.0f} s, CPU {cost.cpu:.0f} s, largest process {cost.memory:.0f} MB",
+        f"a job at work for {at_work(folder):.1f} s",
         "",
         f"{'step':24}{'CPU s':>8}{'wall s':>8}{'MB':>8}",
     ]

@@ -48,6 +48,8 @@ def test_roofline_has_a_rate_for_each_step():
 def test_a_run_is_timed_and_scored(tmp_path):
     text = said("run.py", "--scratch", tmp_path, "--n", "120", "--set", "ncls=3", "iter=1")
     assert re.search(r"^wall \d+ s, CPU \d+ s, largest process \d+ MB$", text, re.M)
+    at_work = float(re.search(r"^a job at work for ([\d.]+) s$", text, re.M)[1])
+    assert 0 < at_work < float(re.search(r"^wall (\d+) s", text, re.M)[1]) + 0.5
     assert re.search(r"^simmx_piece +[\d.]+ +[\d.]+ +\d+$", text, re.M)
     assert re.search(r"^particles in classes +120$", text, re.M) and "spread / ideal" in text
 

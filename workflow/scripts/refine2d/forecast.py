@@ -23,9 +23,7 @@ ROUND_PAIR = 9e-6  # for a particle and a class in a round of the start
 READ = 5e-6  # for a row of a table that names the images, each time that a job reads it
 # Seconds, whatever the number of cores:
 CLUSTERED = 7e-7  # for a vector of k-means and a class in an iteration
-CLASS = (
-    0.02  # for a class in an iteration, times (box / 64)^2: averages aligned to each other, their references
-)
+CLASS = 0.02  # for a class in an iteration, times (box / 64)^2: averages in one frame, their references
 ITERATION = 0.4  # for an iteration, besides
 ROUND = 0.25  # for a round of the start
 ROUND_CLASS = 0.012  # for a class in it
